@@ -71,10 +71,9 @@ def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
             if pair is None:  # a tag of a union, or a key that is missing
                 continue
             line, node = pair[0].start_mark.line + 1, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            if part < len(node.value):
-                node = node.value[part]
-                line = node.start_mark.line + 1
+        elif isinstance(node, yaml.SequenceNode) and part in range(len(node.value)):
+            node = node.value[part]
+            line = node.start_mark.line + 1
     return line
 
 
