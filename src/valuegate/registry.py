@@ -6,13 +6,14 @@ Knows what exists and never fetches anything; `data` and `models` do that.
 from __future__ import annotations
 
 import functools
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from valuegate import paths
-from valuegate.config import Strict, read_yaml
 from valuegate.errors import unknown
+from valuegate.schema import Strict, read_yaml
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
@@ -130,6 +131,14 @@ def fingerprint(name: str) -> str:
     Hashes for files, the pinned revision for the hub; an adapter's holds its base's. A model whose
     revision is not pinned has the fingerprint "unpinned".
     """
+    entry = model(name)
+    if entry.chat_template:  # an override changes what the model reads
+        digest = hashlib.sha256(entry.chat_template.encode()).hexdigest()[:16]
+        return f"{_weights(name)}+template:{digest}"
+    return _weights(name)
+
+
+def _weights(name: str) -> str:
     match model(name).source:
         case Wheel(files=files):
             return "sha256:" + next(iter(files.values())).sha256

@@ -20,6 +20,7 @@ from transformers import DynamicCache
 from valuegate.errors import ValueGateError
 from valuegate.hooks import Capture, capturing
 from valuegate.models import LanguageModel
+from valuegate.sharing import LEAST_STEM, Group, Row, batches, common_prefix, group_rows
 
 YES = ("yes", "Yes", "YES", " yes", " Yes")
 NO = ("no", "No", "NO", " no", " No")
@@ -27,16 +28,15 @@ NO = ("no", "No", "NO", " no", " No")
 REFUSALS = ("I'm sorry", "I cannot", "I can't", "I am unable", "I won't", "As an AI")
 COMPLIANCES = ("Sure", "Here", "Certainly", "Of course", "To", "The")
 
-BATCH_TOKENS = 1536  # beyond this the two-core matrix products get no faster
-LEAST_STEM = 12  # sharing fewer tokens than this saves less than it costs in bookkeeping
+
+@dataclass
+class Meter:
+    """Counts forward tokens: one is one position through all layers."""
+
+    tokens: float = 0.0
 
 
-@dataclass(frozen=True)
-class Row:
-    """One sequence to run and the positions to read (counted from its start)."""
-
-    ids: tuple[int, ...]
-    reads: tuple[int, ...]
+METER = Meter()
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,6 @@ class Reading:
     index: int
     logits: Float[torch.Tensor, "read vocabulary"] | None
     residual: Float[torch.Tensor, "read layer d_model"] | None
-
-
-@dataclass(frozen=True)
-class Group:
-    """Rows that share `stem` tokens after the prefix common to all rows."""
-
-    stem: int
-    rows: tuple[int, ...]
 
 
 def readings(
@@ -84,53 +76,17 @@ def readings(
     with torch.inference_mode(), capturing(lm, layers, stop=not logits) as captured:
         common, cache = 0, None
         if share:
-            common = _common_prefix(rows)
+            common = common_prefix(rows)
             if common >= LEAST_STEM:
                 first = torch.tensor([rows[0].ids[:common]], device=lm.device)
                 cache = DynamicCache(config=lm.config)
+                METER.tokens += common * captured.depth
                 captured.run(lambda: lm.decoder(first, past_key_values=cache, use_cache=True), None)
             else:
                 common = 0
-        groups = _groups(rows, common) if share else [Group(0, (i,)) for i in range(len(rows))]
-        for batch in _batches(groups, rows, common, stems=_padding_is_exact(lm, rows)):
+        groups = group_rows(rows, common) if share else [Group(0, (i,)) for i in range(len(rows))]
+        for batch in batches(groups, rows, common, stems=_padding_is_exact(lm, rows)):
             yield from _run(lm, rows, batch, common, cache, logits, captured)
-
-
-def _common_prefix(rows: Sequence[Row]) -> int:
-    """Return how many tokens all rows share, short of the first position read anywhere."""
-    longest = min(min(row.reads) for row in rows)
-    low, high = min(row.ids for row in rows), max(row.ids for row in rows)
-    return _shared(low, high, longest)
-
-
-def _shared(one: Sequence[int], other: Sequence[int], longest: int) -> int:
-    pairs = zip(one[:longest], other[:longest], strict=False)
-    for length, (a, b) in enumerate(pairs):
-        if a != b:
-            return length
-    return min(len(one), len(other), longest)
-
-
-def _groups(rows: Sequence[Row], common: int) -> list[Group]:
-    """Return the rows in groups that share a stem; a greedy walk over the rows in sorted order."""
-    order = sorted(range(len(rows)), key=lambda i: (rows[i].ids, i))
-    groups: list[Group] = []
-    members: list[int] = []
-    stem = 0
-    for i in order:
-        if members:
-            limit = min(min(rows[i].reads), *(min(rows[m].reads) for m in members))
-            shorter = min(_shared(rows[members[0]].ids, rows[i].ids, limit), stem or limit)
-            saved_before = (len(members) - 1) * (stem - common)
-            saved_after = len(members) * (shorter - common)
-            if shorter - common >= LEAST_STEM and saved_after >= saved_before:
-                members.append(i)
-                stem = shorter
-                continue
-            groups.append(Group(stem - common if len(members) > 1 else 0, tuple(members)))
-        members, stem = [i], 0
-    groups.append(Group(stem - common if len(members) > 1 else 0, tuple(members)))
-    return groups
 
 
 def _padding_is_exact(lm: LanguageModel, rows: Sequence[Row]) -> bool:
@@ -140,28 +96,6 @@ def _padding_is_exact(lm: LanguageModel, rows: Sequence[Row]) -> bool:
     """
     window = getattr(lm.config, "sliding_window", None)
     return window is None or 2 * max(len(row.ids) for row in rows) < window
-
-
-def _batches(
-    groups: Sequence[Group], rows: Sequence[Row], common: int, *, stems: bool
-) -> Iterator[list[Group]]:
-    """Yield groups in batches of about `BATCH_TOKENS`, alike in stem, then in leaf length."""
-
-    def leaf(group: Group) -> int:
-        return max(len(rows[i].ids) for i in group.rows) - common - group.stem
-
-    batch: list[Group] = []
-    for group in sorted(groups, key=lambda g: (g.stem, leaf(g), g.rows)):
-        grown = [*batch, group]
-        size = sum(g.stem for g in grown) + sum(len(g.rows) for g in grown) * max(map(leaf, grown))
-        mixes = batch and (batch[0].stem == 0) != (group.stem == 0)
-        uneven = batch and not stems and batch[0].stem != group.stem
-        if batch and (size > BATCH_TOKENS or mixes or uneven):
-            yield batch
-            grown = [group]
-        batch = grown
-    if batch:
-        yield batch
 
 
 def _run(
@@ -195,6 +129,7 @@ def _run(
             ids[r, pad:] = torch.tensor(rows[group.rows[0]].ids[common:end])
             positions[r, pad:] = torch.arange(common, end)
             past[r, common : common + pad] = 0
+        METER.tokens += ids.numel() * captured.depth
         captured.run(lambda: lm.decoder(**_inputs(lm, ids, past, positions, cache)), None)
         repeats = torch.tensor([len(group.rows) for group in groups])
         chosen = torch.repeat_interleave(torch.arange(len(groups)), repeats)
@@ -213,6 +148,7 @@ def _run(
     read = [[p - start for p in rows[i].reads] for i, start in zip(members, starts, strict=True)]
     keep = sorted({p for places in read for p in places})
     inputs = _inputs(lm, ids, mask, positions, cache)
+    METER.tokens += ids.numel() * captured.depth
     if logits:
         kept = torch.tensor(keep, device=lm.device)
         out = captured.run(lambda: lm.model(**inputs, logits_to_keep=kept), keep).logits

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 from valuegate.errors import ValueGateError
 
@@ -128,8 +128,8 @@ def d_prime(hits: int, n_signal: int, false_alarms: int, n_noise: int) -> tuple[
     _require(0 <= false_alarms <= n_noise, f"false_alarms: {false_alarms} of {n_noise} trials")
     if n_signal == 0 or n_noise == 0:
         return float("nan"), float("nan")
-    z_hit = float(stats.norm.ppf((hits + 0.5) / (n_signal + 1)))
-    z_false = float(stats.norm.ppf((false_alarms + 0.5) / (n_noise + 1)))
+    z_hit = float(special.ndtri((hits + 0.5) / (n_signal + 1)))
+    z_false = float(special.ndtri((false_alarms + 0.5) / (n_noise + 1)))
     return z_hit - z_false, -(z_hit + z_false) / 2
 
 

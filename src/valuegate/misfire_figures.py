@@ -1,0 +1,162 @@
+"""The figures of section 02. Each function returns (figure, table of the numbers drawn)."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from valuegate import house
+from valuegate.misfire import COMPETENT_AUROC, MEMBERS
+
+Drawn = tuple[Figure, pd.DataFrame]
+
+
+def evidence_figure(table: pd.DataFrame, reading: pd.DataFrame) -> Drawn:
+    """Draw the yes/no log-odds on evidence and foils, and the AUROC that tells them apart."""
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(house.WIDTH, 2.7), width_ratios=[1.7, 1], layout="constrained"
+    )
+    for member in MEMBERS:
+        for probe, style in (("evidence", "-"), ("foil", ":")):
+            chosen = (table["member"] == member) & (table["probe"] == probe)
+            values = np.sort(table.loc[chosen, "log_odds"].to_numpy())
+            left.step(
+                values,
+                np.arange(1, len(values) + 1) / len(values),
+                style,
+                where="post",
+                color=house.GROUP_COLOURS[member],
+                label=f"{member}, {probe}",
+            )
+    left.axvline(0, color=house.GREY, linewidth=0.8)
+    left.set(xlabel="log-odds of yes (nats)", ylabel="share of prompts at or below")
+    left.set_title("a  evidence (solid) against foils (dotted)")
+    left.legend(fontsize="small", loc="upper left")
+    for y, member in enumerate(MEMBERS):
+        row = reading.loc[member]
+        right.fill_betweenx(
+            [y - 0.3, y + 0.3], row["null_low"], row["null_high"], color=house.GREY, alpha=0.3, lw=0
+        )
+        _interval(right, y, row["auroc"], row["low"], row["high"], member)
+    right.axvline(0.5, color=house.GREY, linewidth=0.8)
+    right.axvline(COMPETENT_AUROC, color="black", linewidth=0.8, linestyle="--")
+    right.annotate(
+        "competent", (COMPETENT_AUROC, 1.45), xytext=(-3, 0), textcoords="offset points",
+        ha="right", va="center", fontsize="small",
+    )  # fmt: skip
+    right.set(yticks=range(len(MEMBERS)), yticklabels=MEMBERS, ylim=(-0.6, 1.7))
+    right.set(xlabel="evidence AUROC", xlim=(0.38, 0.82))
+    right.set_title("b  is the evidence read?")
+    return figure, reading.reset_index()
+
+
+def _interval(axes: plt.Axes, y: float, value: float, low: float, high: float, member: str) -> None:
+    axes.errorbar(
+        value,
+        y,
+        xerr=[[max(value - low, 0)], [max(high - value, 0)]],
+        fmt=house.GROUP_MARKERS[member],
+        color=house.GROUP_COLOURS[member],
+        capsize=2,
+        markersize=4,
+    )
+
+
+RATE_LABELS = {
+    "mar": "MAR, as published: P(stereotyped wrong | contrast right)",
+    "bias_rate": "bias rate: P(contrast wrong | stereotyped right)",
+    "mar_all": "MAR over all pairs",
+    "reverse_all": "its reverse over all pairs",
+    "net": "net: the difference of the two",
+}
+
+
+def rates_figure(rates: pd.DataFrame) -> Drawn:
+    """Draw the published rates and the net effect, each over its label-permutation null."""
+    figure, axes = plt.subplots(figsize=(house.WIDTH, 2.3), layout="constrained")
+    names = list(RATE_LABELS)
+    for y, name in enumerate(reversed(names)):
+        row = rates.loc[name]
+        axes.fill_betweenx(
+            [y - 0.3, y + 0.3], row["null_low"], row["null_high"], color=house.GREY, alpha=0.3, lw=0
+        )
+        _interval(axes, y, row["value"], row["low"], row["high"], "stereotyped")
+    axes.axvline(0, color=house.GREY, linewidth=0.8)
+    axes.set(yticks=range(len(names)), yticklabels=[RATE_LABELS[name] for name in reversed(names)])
+    axes.set(xlabel="percent of pairs", ylim=(-0.6, len(names) - 0.4))
+    return figure, rates.loc[names].rename_axis("rate").reset_index()
+
+
+def lens_figure(curves: pd.DataFrame) -> Drawn:
+    """Draw the logit lens by layer: the gap between groups, and whether evidence is read."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(house.WIDTH, 2.6), layout="constrained")
+    layers = curves["layer"]
+    left.fill_between(
+        layers, -curves["band"], curves["band"], color=house.GREY, alpha=0.25, lw=0,
+        label="null, any layer",
+    )  # fmt: skip
+    left.fill_between(
+        layers, curves["low_sd"], curves["high_sd"], color=house.GREEN, alpha=0.3, lw=0
+    )
+    left.plot(layers, curves["gap_sd"], color=house.GREEN, label="contrast minus stereotyped")
+    left.axhline(0, color=house.GREY, linewidth=0.8)
+    reach = 1.25 * float(np.nanmax(np.abs(curves[["low_sd", "high_sd", "band"]].to_numpy())))
+    left.set(
+        xlabel="layer", ylabel="gap (SD of that layer's log-odds)", ylim=(-reach, 1.35 * reach)
+    )
+    left.set_title("a  gap on evidence prompts")
+    left.legend(fontsize="small", loc="upper left")
+    for member in MEMBERS:
+        right.plot(
+            layers,
+            curves[f"auroc_{member}"],
+            color=house.GROUP_COLOURS[member],
+            linestyle="-" if member == "contrast" else "--",
+            label=member,
+        )
+    right.axhline(0.5, color=house.GREY, linewidth=0.8)
+    right.axhline(COMPETENT_AUROC, color="black", linewidth=0.8, linestyle="--")
+    right.annotate("competent", (0, COMPETENT_AUROC), xytext=(0, 3), textcoords="offset points",
+                   fontsize="small")  # fmt: skip
+    right.set(xlabel="layer", ylabel="evidence AUROC through the lens", ylim=(0.38, 0.82))
+    right.set_title("b  evidence against foils")
+    right.legend(fontsize="small", loc="lower left", ncols=2)
+    return figure, curves
+
+
+def published_figure(published: pd.DataFrame, ours: pd.DataFrame) -> Drawn:
+    """Draw the published models' MAR against their bias rate, with ours beside them.
+
+    On the diagonal a model fails the stereotyped member exactly as often as the other one.
+    """
+    figure, axes = plt.subplots(figsize=(house.WIDTH * 0.72, 3.6), layout="constrained")
+    top = 1.08 * float(max(published["bias_rate"].max(), published["mar"].max()))
+    axes.plot([0, top], [0, top], color=house.GREY, linewidth=0.8)
+    axes.annotate("no difference", (top * 0.83, top * 0.86), rotation=45, color=house.GREY,
+                  fontsize="small", ha="center", va="center")  # fmt: skip
+    starred = published["starred"]
+    for chosen, colour, marker, label in (
+        (starred == "", house.GREY, "o", "neither starred"),
+        (starred == "mar", house.ORANGE, "s", "MAR starred"),
+        (starred == "bias", house.BLUE, "^", "bias rate starred"),
+    ):
+        axes.scatter(
+            published.loc[chosen, "bias_rate"],
+            published.loc[chosen, "mar"],
+            color=colour,
+            marker=marker,
+            s=22,
+            label=f"published, {label}",
+        )
+    for name in ("GPT-5.4", "GPT-5.4-nano", "Llama-3.2-3B", "DeepSeek-R1", "Qwen3-4B"):
+        row = published[published["model"] == name].iloc[0]
+        axes.annotate(name, (row["bias_rate"], row["mar"]), xytext=(5, 4),
+                      textcoords="offset points", fontsize="x-small")  # fmt: skip
+    inside = ours[(ours["bias_rate"] <= top) & (ours["mar"] <= top)]
+    axes.scatter(inside["bias_rate"], inside["mar"], color="black", marker="*", s=70, label="ours")
+    axes.set(xlabel="bias rate (%)", ylabel="MAR, as published (%)", xlim=(0, top), ylim=(0, top))
+    axes.set_aspect("equal")
+    figure.legend(fontsize="small", loc="outside lower center", ncols=2)
+    return figure, pd.concat([published, ours], ignore_index=True)

@@ -1,0 +1,45 @@
+"""Section 02's items: the VETO prompts as a table. Runs no model and never loads torch."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+
+from valuegate import data, veto_pairs
+
+# Ours. It comes first, so that all prompts share it; the release restates its format at the end.
+INSTRUCTION = "Read the text and answer the question with yes or no."
+
+
+def pairs() -> list[veto_pairs.Pair]:
+    """Return all VETO pairs, rebuilt from BBQ (arXiv 2606.18656, sec. 3)."""
+    records = {}
+    for category in veto_pairs.CATEGORIES:
+        # Universal newlines: the wheel's files end their lines with CRLF.
+        with data.file("bbq", category).open(encoding="utf-8") as lines:
+            records[category] = [json.loads(line) for line in lines]
+    return veto_pairs.build_pairs(records)
+
+
+def veto_items(
+    one_per_scenario: bool = True, scenarios_per_category: int | None = None
+) -> pd.DataFrame:
+    """Return the VETO prompts: four rows a pair (two members, each with evidence and a foil).
+
+    Args:
+        one_per_scenario: keep one pair of each scenario, drawn by hash; all pairs otherwise.
+        scenarios_per_category: keep the first so many scenarios of each category.
+    """
+    chosen = pairs()
+    if one_per_scenario:
+        chosen = veto_pairs.one_per_scenario(chosen)
+    if scenarios_per_category is not None:
+        order: dict[str, dict[str, None]] = {}
+        for pair in chosen:
+            order.setdefault(pair.category, {})[pair.scenario] = None
+        kept = {s for scenarios in order.values() for s in list(scenarios)[:scenarios_per_category]}
+        chosen = [pair for pair in chosen if pair.scenario in kept]
+    items = pd.DataFrame([row for pair in chosen for row in veto_pairs.prompts(pair)])
+    items["text"] = INSTRUCTION + "\n\n" + items["text"]
+    return items
