@@ -119,10 +119,13 @@ class Claim:
 
 
 class Ledger:
-    """Collects the claims of one notebook and writes them to the run's `claims/NN.json`."""
+    """Collects the claims of one notebook and writes them to `NN.json` in a folder."""
 
-    def __init__(self, run: Run, section: str, measurements: Sequence[Measurement]) -> None:
+    def __init__(
+        self, run: Run, section: str, measurements: Sequence[Measurement], folder: Path
+    ) -> None:
         self.section = section
+        self.folder = folder
         self.run = run
         self.measurements = list(measurements)
         self.declared = declarations()
@@ -155,6 +158,7 @@ class Ledger:
                 "claim (declare it in paper/claims.yml before the run)", id, self.declared
             )
         used = [m for m in self.measurements if m.model == model]
+        known = used[0].ingredients() if used else {}
         claim = Claim(
             id=id,
             value=float(value),
@@ -169,11 +173,7 @@ class Ledger:
             provenance={
                 "seed": seed,
                 "measurements": {m.label: m.key for m in used},
-                **(
-                    {k: used[0].ingredients()[k] for k in ("model", "dtype", "device")}
-                    if used
-                    else {}
-                ),
+                **{name: known[name] for name in ("model", "dtype", "device") if known},
                 "notebook": f"notebooks/{self.section}.ipynb",
                 "notebook_code": self.notebook_code,
             },
@@ -192,13 +192,8 @@ class Ledger:
             "torch_loaded": "torch" in sys.modules,
             "claims": [_plain(claim) for claim in sorted(self.found.values(), key=lambda c: c.id)],
         }
-        target = claims_folder(self.run.name) / f"{self.section[:2]}.json"
+        target = self.folder / f"{self.section[:2]}.json"
         write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", target)
-
-
-def claims_folder(run_name: str) -> Path:
-    """Return the folder of a run's claims."""
-    return paths.build(run_name) / "claims"
 
 
 def _plain(claim: Claim) -> dict[str, Any]:

@@ -7,9 +7,11 @@ only: nothing is imported, so hashing what runs a model does not load torch.
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from valuegate import paths
 from valuegate.errors import ValueGateError
@@ -29,7 +31,7 @@ def code_hash(target: str) -> str:
 def script_hash(source: Path) -> str:
     """Return the hash of a script's code (a notebook's .py half) and of all that it uses here."""
     tree = ast.parse(source.read_text(encoding="utf-8"))
-    own = ast.dump(_without_docstrings(tree))
+    own = _dump(_without_docstrings(tree))
     return _hash_closure(_uses(tree, _imports(tree)), own)
 
 
@@ -70,15 +72,39 @@ def _symbols(module: str) -> dict[str, list[ast.stmt]]:
     """Return the statements that define each top-level name of a module."""
     found: dict[str, list[ast.stmt]] = {}
     for node in _tree(module).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-            found.setdefault(node.name, []).append(node)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for name in (n for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)):
-                found.setdefault(name.id, []).append(node)
+        for name in _defined(node):
+            found.setdefault(name, []).append(node)
     return found
 
 
+def _defined(node: ast.stmt) -> set[str]:
+    """Return the names that a top-level statement defines or changes."""
+    match node:
+        case ast.FunctionDef() | ast.ClassDef() | ast.AsyncFunctionDef():
+            return {node.name}
+        case ast.Assign(targets=targets):
+            pass
+        case ast.AnnAssign(target=target) | ast.AugAssign(target=target):
+            targets = [target]
+        case ast.If() | ast.Try() | ast.For() | ast.With():
+            inner = [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.stmt)]
+            handlers = node.handlers if isinstance(node, ast.Try) else []
+            inner += [part for handler in handlers for part in handler.body]
+            return {name for part in inner for name in _defined(part)}
+        case _:
+            return set()
+    return {part.id for t in targets for part in ast.walk(t) if isinstance(part, ast.Name)}
+
+
+def _origin(module: str, name: str) -> Symbol | None:
+    """Return where a name of a module is defined: there, or where the module imports it from."""
+    if name in _symbols(module):
+        return module, name
+    where, original = _imports(_tree(module)).get(name, (module, None))
+    return _origin(where, original) if original is not None else None
+
+
+@functools.cache
 def _imports(tree: ast.Module) -> dict[str, tuple[str, str | None]]:
     """Return local name -> (module of this package, symbol in it, or None for the module)."""
     found: dict[str, tuple[str, str | None]] = {}
@@ -103,25 +129,39 @@ def _uses(
         if isinstance(part, ast.Name):
             if part.id in imports:
                 where, name = imports[part.id]
-                if name is not None and name in _symbols(where):
-                    found.add((where, name))
-            elif module is not None and part.id in _symbols(module):
-                found.add((module, part.id))
+                origin = _origin(where, name) if name is not None else None
+            else:
+                origin = _origin(module, part.id) if module is not None else None
         elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
             where, name = imports.get(part.value.id, (None, ""))
-            if where is not None and name is None and part.attr in _symbols(where):
-                found.add((where, part.attr))
+            origin = _origin(where, part.attr) if where is not None and name is None else None
+        else:
+            continue
+        if origin is not None:
+            found.add(origin)
     return found
 
 
 @functools.cache
 def _dumped(module: str, name: str) -> str:
     nodes = [_without_docstrings(node) for node in _symbols(module)[name]]
-    return ";".join(ast.dump(node) for node in nodes)
+    return ";".join(_dump(node) for node in nodes)
+
+
+def _dump(node: Any) -> str:
+    """Return a syntax tree as text: `ast.dump`, but the same in every version of Python."""
+    if isinstance(node, list):
+        return f"[{', '.join(map(_dump, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    # Fields that are empty come and go between versions.
+    filled = [(name, value) for name, value in ast.iter_fields(node) if value not in (None, [])]
+    inside = ", ".join(f"{name}={_dump(value)}" for name, value in filled)
+    return f"{type(node).__name__}({inside})"
 
 
 def _without_docstrings(node: ast.AST) -> ast.AST:
-    copied = ast.parse(ast.unparse(node))
+    copied = copy.deepcopy(node)
     for part in ast.walk(copied):
         body = getattr(part, "body", None)
         if not isinstance(body, list) or not body:

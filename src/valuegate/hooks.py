@@ -7,7 +7,7 @@ Works on any decoder of transformers whose parts `models` finds; knows nothing a
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -58,7 +58,9 @@ class Capture:
 
 
 @contextlib.contextmanager
-def capturing(lm: LanguageModel, layers: Sequence[int], *, stop: bool = False) -> Iterator[Capture]:
+def capturing(
+    lm: LanguageModel, layers: Sequence[int], *, stop: bool = False
+) -> Generator[Capture]:
     """Yield a `Capture` of these layers; with `stop`, passes end after the highest of them."""
     check_layers(lm, layers)
     capture = Capture(lm, layers, stop=stop)
@@ -80,7 +82,7 @@ def _seer(capture: Capture, layer: int) -> Callable[[torch.Tensor], None]:
 @contextlib.contextmanager
 def _hooked(
     lm: LanguageModel, changes: Mapping[int, Callable[[torch.Tensor], torch.Tensor | None]]
-) -> Iterator[None]:
+) -> Generator[None]:
     """Call `changes[layer]` with a layer's residual; a result that is not None replaces it."""
     check_layers(lm, list(changes))
     handles = []
@@ -146,8 +148,11 @@ def patching(
 ) -> contextlib.AbstractContextManager[None]:
     """Replace one layer's residual of row r at `positions[r]` by `values[r]`.
 
-    Rows must be run whole (`readings(..., share=False)`), in one batch, in this order.
+    Rows must be run whole (`readings(..., share=False)` keeps their order), in one batch.
+    Positions count from the start: from the end they would count padding.
     """
+    if min(positions) < 0:
+        raise ValueGateError(f"{lm.name}: positions to patch count from 0, got {min(positions)}")
 
     def replace(residual: torch.Tensor) -> torch.Tensor:
         if residual.shape[0] != len(positions):
@@ -166,7 +171,7 @@ def ablating_heads(
     lm: LanguageModel,
     heads: Sequence[tuple[int, int]],
     means: Mapping[tuple[int, int], Float[torch.Tensor, " d_head"]] | None = None,
-) -> Iterator[None]:
+) -> Generator[None]:
     """Replace the output of attention heads before the output projection mixes them.
 
     Args:

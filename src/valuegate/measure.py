@@ -99,7 +99,7 @@ def resolve(target: str) -> Callable[..., Any]:
 
 def frame_hash(frame: pd.DataFrame) -> str:
     """Return the hash of a table's columns and values, independent of how it is stored."""
-    text = frame.to_json(orient="split", double_precision=15, index=False)
+    text = str(frame.to_json(orient="split", double_precision=15, index=False))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -154,7 +154,10 @@ class Store:
             meter: returns the forward tokens spent so far by this process.
         """
         folder = self.folder / measurement.key
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueGateError(f"cannot make {folder}: {error.strerror}") from error
         # A second run waits here, then finds the table. A killed one frees the lock by dying.
         with FileLock(folder / "lock"):
             if self.has(measurement):
@@ -163,8 +166,8 @@ class Store:
             function = resolve(measurement.function)
             parts, seconds, tokens = [], 0.0, meter()
             for first in range(0, len(items), CHUNK_ROWS):
-                path = folder / f"part-{first:06d}.parquet"
                 chunk = items.iloc[first : first + CHUNK_ROWS]
+                path = folder / f"part-{first:06d}-{len(chunk):03d}.parquet"
                 if not path.exists():
                     started = time.perf_counter()
                     found = function(lm, chunk, **measurement.settings)
@@ -190,7 +193,7 @@ class Store:
             write_text(json.dumps(meta, indent=1), folder / "meta.json")
             for part in folder.glob("part-*.parquet"):
                 part.unlink()
-            return table
+            return self.table(measurement)  # what every later caller gets
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -219,7 +222,7 @@ def write_text(text: str, path: Path) -> None:
 def _disk_error(path: Path, error: OSError) -> ValueGateError:
     free = shutil.disk_usage(path.parent).free / 1e9
     return ValueGateError(
-        f"cannot write {path.name} in {path.parent}: {error.strerror} ({free:.1f} GB free); "
+        f"cannot write {path.name} in {path.parent}: {error.strerror or error} ({free:.1f} GB free); "
         "free some space and run again, what was measured is kept"
     )
 

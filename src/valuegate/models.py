@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from filelock import FileLock
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
 
 from valuegate import data, paths, registry
 from valuegate.errors import ValueGateError
 from valuegate.registry import Adapter, Hub, Wheel
 
-transformers.utils.logging.set_verbosity_error()
-transformers.utils.logging.disable_progress_bar()
+logging.set_verbosity_error()
+logging.disable_progress_bar()
 
 # The names that transformers' decoders give to the same part, tried in this order.
 BLOCKS = ("layers", "h", "blocks")
@@ -232,7 +232,8 @@ def _converted(name: str, source: Wheel) -> Path:
         temporary = Path(tempfile.mkdtemp(dir=folder.parent))
         try:
             fresh.save_pretrained(temporary)
-            AutoTokenizer.from_pretrained(**where).save_pretrained(temporary)
+            tokenizer: Any = AutoTokenizer.from_pretrained(**where)
+            tokenizer.save_pretrained(temporary)
             os.replace(temporary, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -275,10 +276,12 @@ def pin(name: str) -> str:
             "check the network"
         ) from error
     path = paths.DATA / "registry.yml"
-    head, found, tail = path.read_text(encoding="utf-8").partition(
-        f"repository: {source.repository}\n"
-    )
-    before = f"revision: {json.dumps(source.revision)}".replace('"', "")
-    path.write_text(head + found + tail.replace(before, f"revision: {revision}", 1), "utf-8")
+    lines = rf"(repository: {re.escape(source.repository)}\n +revision: )\S+"
+    text, found = re.subn(lines, rf"\g<1>{revision}", path.read_text(encoding="utf-8"))
+    if not found:
+        raise ValueGateError(
+            f"{path}: `revision` must be on the line after `repository: {source.repository}`"
+        )
+    path.write_text(text, encoding="utf-8")
     registry.load.cache_clear()
     return str(revision)

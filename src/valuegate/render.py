@@ -35,13 +35,6 @@ from valuegate.paths import PAPER
 
 FILTER = PAPER / "filters" / "paper.lua"
 TEMPLATES = PAPER / "templates"
-_SHARED = [
-    "--from=markdown",
-    "--standalone",
-    "--fail-if-warnings",
-    "--wrap=none",
-    "--syntax-highlighting=none",
-]
 
 
 def render_html(markdown: str, base: Path, out: Path, bibliography: Path) -> None:
@@ -95,6 +88,14 @@ def render_tex(markdown: str, base: Path, out: Path, bibliography: Path) -> None
     _replace(out, lambda path: path.write_bytes(source))
 
 
+def markdown_html(markdown: str) -> str:
+    """Return the HTML of a piece of GitHub-flavoured markdown, its formulas as MathML."""
+    if not markdown.strip():
+        return ""
+    options = ["--from=gfm-gfm_auto_identifiers", "--to=html5", "--mathml", "--wrap=none"]
+    return _run(markdown, PAPER, *options).decode()
+
+
 def _cited() -> list[str]:
     return ["--citeproc", "--metadata=link-citations=true"]
 
@@ -102,28 +103,36 @@ def _cited() -> list[str]:
 def _pandoc(
     markdown: str, base: Path, bibliography: Path, template: str, options: list[str]
 ) -> bytes:
-    import pypandoc
-
+    """Return the paper in one format; refuse one without a date or a bibliography first."""
     if not bibliography.is_file():
         raise ValueGateError(f"the bibliography {bibliography} does not exist")
     _timestamp(markdown)
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "result"
-        command = [
-            pypandoc.get_pandoc_path(),
-            *_SHARED,
-            f"--template={TEMPLATES / template}",
-            f"--lua-filter={FILTER}",
-            f"--bibliography={bibliography.resolve()}",
-            *options,
-            f"--output={result}",
-        ]
-        done = subprocess.run(command, input=markdown.encode(), cwd=base, capture_output=True)
-        if done.returncode:
-            raise ValueGateError(f"pandoc: {_complaint(done.stderr.decode(errors='replace'))}")
-        if not result.is_file() or not result.stat().st_size:
-            raise ValueGateError(f"pandoc wrote nothing for {template}")
-        return result.read_bytes()
+    return _run(
+        markdown,
+        base,
+        "--from=markdown",
+        "--standalone",
+        "--wrap=none",
+        f"--template={TEMPLATES / template}",
+        f"--lua-filter={FILTER}",
+        f"--bibliography={bibliography.resolve()}",
+        *options,
+    )
+
+
+def _run(markdown: str, folder: Path, *options: str) -> bytes:
+    """Return what pandoc writes; its warnings are errors."""
+    import pypandoc
+
+    command = [pypandoc.get_pandoc_path(), "--fail-if-warnings", "--syntax-highlighting=none"]
+    done = subprocess.run(
+        [*command, *options], input=markdown.encode(), cwd=folder, capture_output=True
+    )
+    if done.returncode:
+        raise ValueGateError(f"pandoc: {_complaint(done.stderr.decode(errors='replace'))}")
+    if not done.stdout.strip():
+        raise ValueGateError("pandoc: wrote nothing and did not say why")
+    return done.stdout
 
 
 def _timestamp(markdown: str) -> datetime.datetime:

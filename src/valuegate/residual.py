@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 import torch
 from jaxtyping import Float
 
+from valuegate.errors import ValueGateError
 from valuegate.models import LanguageModel
-from valuegate.scoring import Row, readings
+from valuegate.scoring import readings
+from valuegate.sharing import Row
 
 
 def capture(
@@ -32,7 +34,12 @@ def capture(
     rows = []
     for text in texts:
         ids = lm.encode(text)
-        chosen = positions(ids) if callable(positions) else positions
+        chosen = positions if isinstance(positions, Sequence) else positions(ids)
+        for position in chosen:
+            if not -len(ids) <= position < len(ids):
+                raise ValueGateError(
+                    f"{lm.name}: no position {position} in a prompt of {len(ids)} tokens: {text!r}"
+                )
         rows.append(Row(tuple(ids), tuple(p % len(ids) for p in chosen)))
     found: list[torch.Tensor] = [torch.empty(0)] * len(rows)
     for reading in readings(lm, rows, layers=layers, logits=False):
@@ -55,7 +62,7 @@ def logit_lens(
         residual: of any layer, d_model last.
         tokens: ids of the tokens wanted; all when None.
     """
-    with torch.inference_mode():
+    with torch.no_grad():
         weight, bias = lm.unembedding.weight, getattr(lm.unembedding, "bias", None)
         if tokens is not None:
             weight = weight[list(tokens)]

@@ -20,7 +20,7 @@ from transformers import DynamicCache
 from valuegate.errors import ValueGateError
 from valuegate.hooks import Capture, capturing
 from valuegate.models import LanguageModel
-from valuegate.sharing import LEAST_STEM, Group, Row, batches, common_prefix, group_rows
+from valuegate.sharing import Group, Row, batches, common_prefix, group_rows
 
 YES = ("yes", "Yes", "YES", " yes", " Yes")
 NO = ("no", "No", "NO", " no", " No")
@@ -62,7 +62,7 @@ def readings(
     logits: bool = True,
     share: bool = True,
 ) -> Iterator[Reading]:
-    """Yield what was read of every row, in no particular order.
+    """Yield what was read of every row; in the order of `rows` only when nothing is shared.
 
     Args:
         lm: the model.
@@ -73,20 +73,22 @@ def readings(
 
     Results do not depend on the other rows beyond rounding (1e-4 in log-odds, tested).
     """
-    with torch.inference_mode(), capturing(lm, layers, stop=not logits) as captured:
-        common, cache = 0, None
-        if share:
-            common = common_prefix(rows)
-            if common >= LEAST_STEM:
-                first = torch.tensor([rows[0].ids[:common]], device=lm.device)
-                cache = DynamicCache(config=lm.config)
-                METER.tokens += common * captured.depth
-                captured.run(lambda: lm.decoder(first, past_key_values=cache, use_cache=True), None)
-            else:
-                common = 0
-        groups = group_rows(rows, common) if share else [Group(0, (i,)) for i in range(len(rows))]
-        for batch in batches(groups, rows, common, stems=_padding_is_exact(lm, rows)):
-            yield from _run(lm, rows, batch, common, cache, logits, captured)
+    if not rows:
+        return
+    common = common_prefix(rows) if share else 0
+    groups = group_rows(rows, common) if share else [Group(0, (i,)) for i in range(len(rows))]
+    cache = None
+    if common:
+        first = torch.tensor([rows[0].ids[:common]], device=lm.device)
+        cache = DynamicCache(config=lm.config)
+        with torch.no_grad(), capturing(lm, layers, stop=not logits) as captured:
+            METER.tokens += common * captured.depth
+            captured.run(lambda: lm.decoder(first, past_key_values=cache, use_cache=True), None)
+    for batch in batches(groups, rows, common, stems=_padding_is_exact(lm, rows)):
+        # The hooks are gone when the caller gets its readings: it may run the model itself.
+        with torch.no_grad(), capturing(lm, layers, stop=not logits) as captured:
+            found = list(_run(lm, rows, batch, common, cache, logits, captured))
+        yield from found
 
 
 def _padding_is_exact(lm: LanguageModel, rows: Sequence[Row]) -> bool:
@@ -233,11 +235,12 @@ def log_odds(
     mass = np.empty(len(texts))
     residual = None
     for reading in readings(lm, prompt_rows(lm, texts), layers=layers):
+        assert reading.logits is not None
         logits = reading.logits[0].double()
         values[reading.index] = float(logits[yes].logsumexp(0) - logits[no].logsumexp(0))
         both = logits[yes + no].logsumexp(0) - logits.logsumexp(0)
         mass[reading.index] = float(both.exp())
-        if layers:
+        if reading.residual is not None:
             if residual is None:
                 residual = torch.empty(len(texts), *reading.residual[0].shape)
             residual[reading.index] = reading.residual[0].cpu()
@@ -270,6 +273,7 @@ def option_log_probs(
                 wanted.append([(p, o)])
     found = np.empty((len(texts), len(options)))
     for reading in readings(lm, rows):
+        assert reading.logits is not None
         log_probs = reading.logits.double().log_softmax(-1)
         for p, o in wanted[reading.index]:
             steps = range(len(spelled[o]))
@@ -315,7 +319,7 @@ def generate(lm: LanguageModel, texts: Sequence[str], max_new_tokens: int) -> li
         width = max(len(encoded[i]) for i in batch)
         padded = [[pad or 0] * (width - len(encoded[i])) + encoded[i] for i in batch]
         mask = [[0] * (width - len(encoded[i])) + [1] * len(encoded[i]) for i in batch]
-        with torch.inference_mode():
+        with torch.no_grad():
             out = lm.model.generate(
                 input_ids=torch.tensor(padded, device=lm.device),
                 attention_mask=torch.tensor(mask, device=lm.device),

@@ -29,10 +29,14 @@ class Group:
 
 
 def common_prefix(rows: Sequence[Row]) -> int:
-    """Return how many tokens all rows share, short of the first position read anywhere."""
+    """Return how many tokens all rows share, short of the first position read anywhere.
+
+    A prefix shorter than `LEAST_STEM` counts as none.
+    """
     longest = min(min(row.reads) for row in rows)
     low, high = min(row.ids for row in rows), max(row.ids for row in rows)
-    return _shared(low, high, longest)
+    length = _shared(low, high, longest)
+    return length if length >= LEAST_STEM else 0
 
 
 def _shared(one: Sequence[int], other: Sequence[int], longest: int) -> int:
@@ -44,7 +48,11 @@ def _shared(one: Sequence[int], other: Sequence[int], longest: int) -> int:
 
 
 def group_rows(rows: Sequence[Row], common: int) -> list[Group]:
-    """Return the rows in groups that share a stem; a greedy walk over the rows in sorted order."""
+    """Return the rows in groups that share a stem; a greedy walk over the rows in sorted order.
+
+    The groups come sorted by the length of their stem, then of their longest leaf, so that
+    neighbours need little padding.
+    """
     order = sorted(range(len(rows)), key=lambda i: (rows[i].ids, i))
     groups: list[Group] = []
     members: list[int] = []
@@ -62,21 +70,30 @@ def group_rows(rows: Sequence[Row], common: int) -> list[Group]:
             groups.append(Group(stem - common if len(members) > 1 else 0, tuple(members)))
         members, stem = [i], 0
     groups.append(Group(stem - common if len(members) > 1 else 0, tuple(members)))
-    return groups
+    return sorted(groups, key=lambda group: (group.stem, _leaf(group, rows, common), group.rows))
+
+
+def _leaf(group: Group, rows: Sequence[Row], common: int) -> int:
+    """Return the length of the longest of the group's leaves (what follows prefix and stem)."""
+    return max(len(rows[i].ids) for i in group.rows) - common - group.stem
 
 
 def batches(
     groups: Sequence[Group], rows: Sequence[Row], common: int, *, stems: bool
 ) -> Iterator[list[Group]]:
-    """Yield groups in batches of about `BATCH_TOKENS`, alike in stem, then in leaf length."""
+    """Yield the groups, in their order, in batches of about `BATCH_TOKENS`.
 
-    def leaf(group: Group) -> int:
-        return max(len(rows[i].ids) for i in group.rows) - common - group.stem
-
+    Args:
+        groups: in the order wanted.
+        rows: what the groups index.
+        common: length of the prefix that all rows share.
+        stems: whether stems of different lengths may stand in one batch.
+    """
     batch: list[Group] = []
-    for group in sorted(groups, key=lambda g: (g.stem, leaf(g), g.rows)):
+    for group in groups:
         grown = [*batch, group]
-        size = sum(g.stem for g in grown) + sum(len(g.rows) for g in grown) * max(map(leaf, grown))
+        longest = max(_leaf(g, rows, common) for g in grown)
+        size = sum(g.stem for g in grown) + sum(len(g.rows) for g in grown) * longest
         mixes = batch and (batch[0].stem == 0) != (group.stem == 0)
         uneven = batch and not stems and batch[0].stem != group.stem
         if batch and (size > BATCH_TOKENS or mixes or uneven):

@@ -1,0 +1,88 @@
+"""What a section's notebook calls: its tables, its claims, its figures.
+
+A notebook works alike in three places: run by papermill (tables are stored, torch stays out), in
+replay (tables are the published ones) and by hand in JupyterLab (a missing table is computed).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import SVG, display
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from valuegate import claims, config, house, paths, results
+from valuegate.config import Run
+from valuegate.measure import Measurement, Store
+
+MODULES = {"02_misfired_alignment": "misfire"}
+
+
+def plan(run: Run) -> list[Measurement]:
+    """Return the measurements of a run's sections."""
+    return [
+        measurement
+        for section in run.sections
+        for measurement in importlib.import_module(f"valuegate.{MODULES[section]}").plan(run)
+    ]
+
+
+def replaying() -> bool:
+    """Return whether tables come from the published record (`make replay`)."""
+    return os.environ.get("VALUEGATE_REPLAY") == "1"
+
+
+class Section:
+    """One section's notebook at work.
+
+    Attributes:
+        run: the run it belongs to.
+        settings: the profile's settings of this section.
+        subject: the model that the section's claims are about; the run's first.
+    """
+
+    def __init__(self, name: str, profile: str = "default", models: str = "") -> None:
+        self.name = name
+        self.run = config.run(profile, name, models)
+        self.settings = self.run.settings(name)
+        self.subject = self.run.models[0]
+        self.measurements = plan(self.run)
+        self.folder = Path(os.environ.get("VALUEGATE_OUT") or paths.build(self.run.name))
+        self.claim = claims.Ledger(self.run, name, self.measurements, self.folder / "claims").claim
+        house.use()
+
+    def table(self, name: str, model: str = "") -> pd.DataFrame:
+        """Return the per-item table of a measurement, for the subject if no model is named."""
+        model = model or self.subject
+        wanted = next(m for m in self.measurements if (m.name, m.model) == (name, model))
+        if replaying():
+            return results.table(wanted.label)
+        store = Store.of(self.run.name)
+        if store.has(wanted):
+            return store.table(wanted)
+        print(f"{wanted.label} is not measured yet; computing it here", file=sys.stderr)
+        from valuegate import models, scoring
+
+        return store.compute(wanted, models.load(model), _progress, lambda: scoring.METER.tokens)
+
+    def figure(self, drawn: tuple[Figure, pd.DataFrame], name: str) -> None:
+        """Save a figure with the numbers behind it, and show it."""
+        figure, table = drawn
+        path = house.save(figure, table, f"{self.name[:2]}_{name}", self.folder / "figures")
+        plt.close(figure)
+        display(SVG(path))
+
+    def print_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
+        """Save a table as the paper prints it, and return it to be shown."""
+        house.save_table(table, f"{self.name[:2]}_{name}", self.folder / "figures")
+        return table
+
+
+def _progress(done: int, total: int) -> None:
+    print(json.dumps({"done": done, "total": total}), file=sys.stderr)

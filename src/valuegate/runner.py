@@ -1,0 +1,181 @@
+"""From a run to its results: measurements in worker processes, then notebooks in parallel.
+
+Knows processes, progress and what is stale. What a measurement or a notebook does is elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from valuegate import paths
+from valuegate.codehash import script_hash
+from valuegate.config import Run
+from valuegate.data import sha256
+from valuegate.errors import ValueGateError
+from valuegate.measure import Measurement, Store, unique, write_text
+from valuegate.notebook import plan
+from valuegate.progress import Progress
+
+_children: set[subprocess.Popen[str]] = set()
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def measure(run: Run, jobs: int, progress: Progress) -> int:
+    """Measure what the run plans and nobody stored yet; return how many measurements that was.
+
+    One process a model, at most `jobs` at once, cores shared evenly among them.
+    """
+    store = Store.of(run.name)
+    todo = [m for m in unique(plan(run)) if not store.has(m)]
+    groups: dict[str, list[Measurement]] = {}
+    for measurement in todo:
+        groups.setdefault(measurement.model, []).append(measurement)
+    at_once = max(1, min(jobs, len(groups)))
+    threads = max(1, cores() // at_once)
+    with _stopping(), ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(lambda group: _worker(run, group, threads, progress), groups.values()))
+    return len(todo)
+
+
+def _worker(run: Run, group: Sequence[Measurement], threads: int, progress: Progress) -> None:
+    model = group[0].model
+    job = paths.build(run.name) / "jobs" / f"{model}-{os.getpid()}.json"
+    write_text(json.dumps({"run": run.name, "measurements": [asdict(m) for m in group]}), job)
+    # Set before torch loads: it reads them once.
+    limits = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    progress.note(f"loading {model}")
+    error = ""
+    for line in _lines([sys.executable, "-m", "valuegate.worker", str(job)], limits):
+        if not line.startswith("{"):
+            error = line or error
+            continue
+        report = json.loads(line)
+        if "error" in report:
+            raise ValueGateError(report["error"])
+        progress.step(report["label"], report["done"], report["total"])
+    job.unlink()
+    store = Store.of(run.name)
+    if missing := [m.label for m in group if not store.has(m)]:
+        raise ValueGateError(
+            f"the worker measuring {missing[0]} died ({error or 'killed, out of memory perhaps'}); "
+            "run again: it goes on from the last finished slice"
+        )
+
+
+def _lines(command: list[str], extra: dict[str, str]) -> Iterator[str]:
+    """Yield what a child process prints, line by line, until it ends."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with subprocess.Popen(
+        command,
+        env={**environment, **extra},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=paths.ROOT,
+    ) as child:
+        _children.add(child)
+        try:
+            assert child.stdout is not None
+            for line in child.stdout:
+                yield line.rstrip("\n")
+        finally:
+            _children.discard(child)
+
+
+@contextlib.contextmanager
+def _stopping() -> Iterator[None]:
+    """End our own child processes if we are interrupted; what they stored stays."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for child in list(_children):
+            child.terminate()
+        raise
+
+
+def notebooks(run: Run, jobs: int, progress: Progress, *, replay: bool = False) -> int:
+    """Execute the notebooks whose inputs changed; return how many were executed.
+
+    A failure leaves its executed copy (with the traceback) and its log, and does not stop the
+    others; it is reported after all have ended.
+    """
+    out = output_folder(run, replay=replay)
+    stale = [section for section in run.sections if not _fresh(run, section, replay)]
+    failures: list[str] = []
+    lock = threading.Lock()
+
+    def one(section: str) -> None:
+        progress.step(f"notebook {section}", 0, 1)
+        environment = {"VALUEGATE_OUT": str(out), "VALUEGATE_REPLAY": str(int(replay))}
+        executed = out / "notebooks" / f"{section}.ipynb"
+        log = out / "logs" / f"{section}.log"
+        command = [sys.executable, "-m", "valuegate.notebook_worker", section, str(executed)]
+        command += [run.profile.name, " ".join(run.models)]
+        lines = list(_lines(command, environment))
+        write_text("\n".join(lines) + "\n", log)
+        if lines and lines[-1] == "done":
+            write_text(_stamp(run, section), _stamp_path(run, section, replay))
+            progress.step(f"notebook {section}", 1, 1)
+            return
+        last = next((line for line in reversed(lines) if line.strip()), "killed")
+        with lock:
+            failures.append(
+                f"notebook {section} failed: {last} "
+                f"(traceback in {_short(log)}, executed copy {_short(executed)})"
+            )
+
+    with _stopping(), ThreadPoolExecutor(max(1, jobs)) as pool:
+        list(pool.map(one, stale))
+    if failures:
+        raise ValueGateError("; ".join(failures))
+    return len(stale)
+
+
+def output_folder(run: Run, *, replay: bool = False) -> Path:
+    """Return where a run's notebooks write: `build/<run>`, or `build/replay` for a replay."""
+    return paths.build("replay") if replay else paths.build(run.name)
+
+
+def _stamp(run: Run, section: str) -> str:
+    """Return all that a notebook's outputs depend on."""
+    return json.dumps(
+        {
+            "code": script_hash(paths.NOTEBOOKS / f"{section}.py"),
+            "measurements": {m.label: m.key for m in plan(run) if m.section == section},
+            "settings": run.settings(section),
+            "registry": sha256(paths.DATA / "registry.yml"),
+            "claims": sha256(paths.PAPER / "claims.yml"),
+            "lock": sha256(paths.ROOT / "requirements.lock"),
+            "models": run.models,
+        },
+        sort_keys=True,
+    )
+
+
+def _stamp_path(run: Run, section: str, replay: bool) -> Path:
+    return output_folder(run, replay=replay) / "notebooks" / f"{section}.stamp.json"
+
+
+def _fresh(run: Run, section: str, replay: bool) -> bool:
+    if replay:  # the point of a replay is to compute again
+        return False
+    path = _stamp_path(run, section, replay)
+    claims = output_folder(run, replay=replay) / "claims" / f"{section[:2]}.json"
+    return path.exists() and claims.exists() and path.read_text() == _stamp(run, section)
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(paths.ROOT) if path.is_relative_to(paths.ROOT) else path
