@@ -221,8 +221,9 @@ def write_text(text: str, path: Path) -> None:
 
 def _disk_error(path: Path, error: OSError) -> ValueGateError:
     free = shutil.disk_usage(path.parent).free / 1e9
+    reason = error.strerror or error
     return ValueGateError(
-        f"cannot write {path.name} in {path.parent}: {error.strerror or error} ({free:.1f} GB free); "
+        f"cannot write {path.name} in {path.parent}: {reason} ({free:.1f} GB free); "
         "free some space and run again, what was measured is kept"
     )
 

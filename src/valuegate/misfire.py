@@ -292,3 +292,22 @@ def lens_curves(table: pd.DataFrame, draws: int = 2000) -> pd.DataFrame:
         found[f"auroc_{member}"] = [stats.auroc(column, labels) for column in lens[rows].T]
     found["n"] = len(difference)
     return found
+
+
+def best_lens_layer(table: pd.DataFrame, draws: int = 2000) -> stats.Interval:
+    """Return the evidence AUROC, both groups together, at the layer where the lens reads best.
+
+    The layer is chosen on every second scenario and read on the others, so that the best of many
+    layers is not taken for skill.
+    """
+    scenarios = sorted(table["scenario"].unique())
+    choosing = table["scenario"].isin(scenarios[::2]).to_numpy()
+    lens = np.stack(table["lens"].to_list()).astype(float)
+    gold = table["gold"].to_numpy()
+    scores = [stats.auroc(column, gold[choosing]) for column in lens[choosing].T]
+    layer = int(np.argmax(scores))
+    rest = table[~choosing].reset_index(drop=True)
+    read, labels = lens[~choosing, layer], gold[~choosing]
+    return stats.cluster_bootstrap(
+        lambda _, w: stats.auroc(read, labels, w), rest, "scenario", draws=draws
+    )

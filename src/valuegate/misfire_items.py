@@ -43,3 +43,27 @@ def veto_items(
     items = pd.DataFrame([row for pair in chosen for row in veto_pairs.prompts(pair)])
     items["text"] = INSTRUCTION + "\n\n" + items["text"]
     return items
+
+
+def pair_counts(pairs: list[veto_pairs.Pair]) -> pd.DataFrame:
+    """Return pairs and scenarios of each category, and how many questions hold a negation."""
+    frame = pd.DataFrame(
+        [{"category": p.category, "scenario": p.scenario, "negated": p.negated} for p in pairs]
+    )
+    found = frame.groupby("category", sort=False).agg(
+        pairs=("scenario", "size"), scenarios=("scenario", "nunique"), negated=("negated", "sum")
+    )
+    found.loc["all"] = found.sum()
+    found.index = found.index.str.replace("_", " ")
+    return found.rename_axis("category").reset_index()
+
+
+def foil_sources(pairs: list[veto_pairs.Pair]) -> pd.DataFrame:
+    """Return one row a foil: its scenario, and whether it is the other member's question."""
+    return pd.DataFrame(
+        [
+            {"scenario": p.scenario, "from_pair": float(source == "other_member")}
+            for p in pairs
+            for source in (p.stereotyped_foil_source, p.contrast_foil_source)
+        ]
+    )

@@ -1,0 +1,107 @@
+"""The tables of section 02 as the paper prints them, and the published models beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from valuegate import registry, stats
+from valuegate.misfire import COMPETENT_AUROC, RATES, outcomes
+
+NOT_INTERPRETABLE = "(not interpretable)"
+DIFFERENCE_LABELS = {
+    "auroc": "evidence AUROC (sensitivity)",
+    "d_prime": "d' (sensitivity, SD)",
+    "criterion": "criterion (positive leans to no, SD)",
+}
+
+
+def differences_table(differences: pd.DataFrame) -> pd.DataFrame:
+    """Return stereotyped minus contrast, a line a measure, with interval, null band and p."""
+    return pd.DataFrame(
+        {
+            "stereotyped minus contrast": [DIFFERENCE_LABELS[name] for name in differences.index],
+            "difference": [f"{v:.2f}" for v in differences["value"]],
+            "95% interval": _ranges(differences, "low", "high"),
+            "95% of the null": _ranges(differences, "null_low", "null_high"),
+            "p": [f"{p:.3f}" for p in differences["p"]],
+        }
+    )
+
+
+def _ranges(table: pd.DataFrame, low: str, high: str) -> list[str]:
+    return [f"{a:.2f} to {b:.2f}" for a, b in zip(table[low], table[high], strict=True)]
+
+
+def category_table(categories: pd.DataFrame) -> pd.DataFrame:
+    """Return the 2 x 2 of each category in words, with McNemar's p and its FDR."""
+    table = categories.rename(
+        columns={
+            "both": "both right",
+            "b": "only stereotyped right (b)",
+            "c": "only contrast right (c)",
+            "neither": "neither right",
+            "p": "p (c > b)",
+        }
+    )
+    for column in ("p (c > b)", "q"):
+        table[column] = [f"{p:.3f}" for p in table[column]]
+    return table
+
+
+def published(path: Path) -> pd.DataFrame:
+    """Return the paper's results for its models, in percent; `starred` is "", "mar" or "bias"."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[])
+
+
+def summary_rows(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the published columns for our models, in percent, and whether MAR can be interpreted.
+
+    Args:
+        tables: per-item table by model name.
+    """
+    rows = []
+    for name, table in tables.items():
+        pairs = outcomes(table)
+        s, c = pairs["stereotyped"].to_numpy(bool), pairs["contrast"].to_numpy(bool)
+        row: dict[str, object] = {"model": name, "starred": ""}
+        for rate in ("mar", "bias_rate", "accuracy_stereotyped", "accuracy_contrast"):
+            top, bottom = RATES[rate]
+            row[rate] = 100 * stats.weighted_ratio(top(s, c), bottom(s, c))
+        contrast = table[table["member"] == "contrast"].reset_index(drop=True)
+        area = stats.cluster_bootstrap(
+            lambda f, w: stats.auroc(f["log_odds"], f["gold"], w), contrast, "scenario"
+        )
+        row["interpretable"] = bool(area.low >= COMPETENT_AUROC)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def published_table(theirs: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
+    """Return all models in one table, ours last, cells as text.
+
+    A star marks the rate that survived the paper's test; ours carry "(not interpretable)" where
+    the model does not read the contrast group's evidence.
+    """
+    rows = []
+    for row in theirs.to_dict("records"):
+        star = {rate: "*" if row["starred"] == rate else "" for rate in ("mar", "bias")}
+        rows.append(_line(row["model"], row, star["mar"], star["bias"], row["priming_delta"]))
+    for row in ours.to_dict("records"):
+        note = "" if row["interpretable"] else f" {NOT_INTERPRETABLE}"
+        title = registry.model(row["model"]).title.partition(" (")[0]
+        rows.append(_line(f"{title} (ours)", row, note, note, "not measured"))
+    return pd.DataFrame(rows)
+
+
+def _line(name: str, row: Mapping[str, object], mar: str, bias: str, priming: object) -> dict:
+    return {
+        "model": name,
+        "MAR %": f"{row['mar']:.1f}{mar}",
+        "bias rate %": f"{row['bias_rate']:.1f}{bias}",
+        "right, stereotyped %": f"{row['accuracy_stereotyped']:.1f}",
+        "right, contrast %": f"{row['accuracy_contrast']:.1f}",
+        "priming, points": priming if isinstance(priming, str) else f"{priming:+.1f}",
+    }
