@@ -60,8 +60,8 @@ section.claim(
 # ## What the model is asked
 #
 # One pair of each scenario, drawn by hash (`extended` takes them all). The score is the log-odds
-# of *yes* against *no* at the end of the prompt, summed over spellings. First, does the model answer
-# at all? Its probability on all spellings of yes and no should be most of the whole.
+# of *yes* against *no* at the end of the prompt, summed over spellings. First, does the model
+# answer at all? Its probability on all spellings of yes and no should be most of the whole.
 
 # %%
 scores = misfire.check(section.table("evidence"))

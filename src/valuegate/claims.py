@@ -180,8 +180,7 @@ class Ledger:
         )
         self.found[id] = claim
         self.write()
-        interval = "" if claim.ci is None else f" [{claim.ci[0]:.4g}, {claim.ci[1]:.4g}]"
-        return f"{id} = {claim.value:.4g}{interval} {unit}, n = {claim.n}"
+        return line(claim)
 
     def write(self) -> None:
         """Write all claims so far; the file is whole at any time."""
@@ -194,6 +193,12 @@ class Ledger:
         }
         target = self.folder / f"{self.section[:2]}.json"
         write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", target)
+
+
+def line(claim: Claim) -> str:
+    """Return a claim in one line, as a notebook shows it."""
+    interval = "" if claim.ci is None else f" [{claim.ci[0]:.4g}, {claim.ci[1]:.4g}]"
+    return f"{claim.id} = {claim.value:.4g}{interval} {claim.unit}, n = {claim.n}"
 
 
 def _plain(claim: Claim) -> dict[str, Any]:
@@ -236,6 +241,18 @@ def holds(expect: Expectation, claim: Claim, tolerance: float) -> bool:
         return expect.within[0] < low and high < expect.within[1]
     assert expect.equals is not None
     return abs(claim.value - expect.equals) <= tolerance
+
+
+def close(one: Claim, other: Claim, tolerance: float) -> bool:
+    """Return whether two runs of a claim agree: value and interval to the tolerance, n exactly."""
+    pairs = [(one.value, other.value)]
+    for mine, theirs in ((one.ci, other.ci), (one.null, other.null)):
+        if (mine is None) != (theirs is None):
+            return False
+        pairs += zip(mine or (), theirs or (), strict=True)
+    near = all(a == b or abs(a - b) <= tolerance or (math.isnan(a) and math.isnan(b))
+               for a, b in pairs)  # fmt: skip
+    return near and (one.n, one.clusters, one.unit) == (other.n, other.clusters, other.unit)
 
 
 def interpretable(id: str, declared: Mapping[str, Declaration], found: Mapping[str, Claim]) -> bool:

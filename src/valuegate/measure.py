@@ -40,6 +40,7 @@ class Measurement:
         function: `module:function` called as `function(lm, items, **settings)` on slices of at
             most `CHUNK_ROWS` items; returns one row an item.
         load_items: `module:function` called as `load_items(**item_settings)`; returns the items.
+        checked: the column that the audit scores again, row by row, to 1e-3.
         tokens: estimate of forward tokens (one is one position through all layers).
     """
 
@@ -51,6 +52,7 @@ class Measurement:
     item_settings: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     tokens: int = 0
+    checked: str = "log_odds"
 
     def items(self) -> pd.DataFrame:
         """Return the items, one row a prompt."""
@@ -111,7 +113,8 @@ def _version(package: str) -> str:
 def device_and_dtype() -> tuple[str, str]:
     """Return the device kind and precision that models will run in, without loading torch."""
     built_for_cpu = importlib.metadata.version("torch").endswith("+cpu")
-    has_gpu = Path("/dev/nvidia0").exists() and platform.system() == "Linux"
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    has_gpu = platform.system() == "Linux" and Path("/dev/nvidia0").exists() and not hidden
     return ("cuda", "bfloat16") if has_gpu and not built_for_cpu else ("cpu", "float32")
 
 

@@ -1,7 +1,7 @@
 """What a section's notebook calls: its tables, its claims, its figures.
 
 A notebook works alike in three places: run by papermill (tables are stored, torch stays out), in
-replay (tables are the published ones) and by hand in JupyterLab (a missing table is computed).
+replay (tables are those of a record) and by hand in JupyterLab (a missing table is computed).
 """
 
 from __future__ import annotations
@@ -33,11 +33,6 @@ def plan(run: Run) -> list[Measurement]:
     ]
 
 
-def replaying() -> bool:
-    """Return whether tables come from the published record (`make replay`)."""
-    return os.environ.get("VALUEGATE_REPLAY") == "1"
-
-
 class Section:
     """One section's notebook at work.
 
@@ -61,8 +56,8 @@ class Section:
         """Return the per-item table of a measurement, for the subject if no model is named."""
         model = model or self.subject
         wanted = next(m for m in self.measurements if (m.name, m.model) == (name, model))
-        if replaying():
-            return results.table(wanted.label)
+        if record := os.environ.get("VALUEGATE_REPLAY"):
+            return results.table(Path(record), wanted.label)
         store = Store.of(self.run.name)
         if store.has(wanted):
             return store.table(wanted)

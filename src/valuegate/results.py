@@ -1,17 +1,18 @@
-"""The published record of per-item tables, `data/results/`: written by publish, read by replay.
+"""A record of per-item tables: a folder with a manifest, written from a run's store.
 
-`manifest.json` says for every table its file, hash and the ingredients that it was measured from.
+`data/results` is the published one, `build/<run>/results` a run's own. The manifest says for every
+table its file, hash and the ingredients that it was measured from.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from valuegate import paths
 from valuegate.data import sha256
 from valuegate.errors import ValueGateError
 from valuegate.measure import Measurement, Store, write_table, write_text
@@ -19,34 +20,44 @@ from valuegate.measure import Measurement, Store, write_table, write_text
 MANIFEST = "manifest.json"
 
 
-def manifest() -> dict[str, dict[str, Any]]:
-    """Return what is published, by measurement label; empty before the first publication."""
-    path = paths.RESULTS / MANIFEST
+def manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return what a record holds, by measurement label; empty where there is none."""
+    path = folder / MANIFEST
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def table(label: str) -> pd.DataFrame:
-    """Return a published per-item table.
+def table(folder: Path, label: str) -> pd.DataFrame:
+    """Return a recorded per-item table.
 
     Raises:
-        ValueGateError: it is not published, or not the file that the manifest knows.
+        ValueGateError: it is not recorded, or not the file that the manifest knows.
     """
-    entry = manifest().get(label)
+    entry = manifest(folder).get(label)
     if entry is None:
-        raise ValueGateError(f"{label}: no published table; `make paper` measures it")
-    path = paths.RESULTS / entry["file"]
-    if not path.exists() or sha256(path) != entry["sha256"]:
-        state = "is altered" if path.exists() else "is missing"
-        raise ValueGateError(f"{label}: published table data/results/{entry['file']} {state}")
+        raise ValueGateError(f"{label}: no recorded table; `make paper` measures it")
+    path = folder / entry["file"]
+    if problem := altered(folder, entry):
+        raise ValueGateError(f"{label}: {problem}")
     return pd.read_parquet(path)
 
 
-def publish(measurements: Sequence[Measurement], store: Store) -> None:
-    """Replace the published tables by those of a run; tables no longer planned are removed."""
+def altered(folder: Path, entry: dict[str, Any]) -> str:
+    """Return what is wrong with a recorded file, or an empty string."""
+    path = folder / entry["file"]
+    if not path.exists():
+        return f"table {entry['file']} is missing"
+    found = sha256(path)
+    if found != entry["sha256"]:
+        return f"table {entry['file']} is altered: sha256 {found}, recorded {entry['sha256']}"
+    return ""
+
+
+def write(measurements: Sequence[Measurement], store: Store, folder: Path) -> None:
+    """Make a record of a run's tables; tables that are no longer planned are removed."""
     entries = {}
     for measurement in measurements:
         file = f"{measurement.section}/{measurement.name}--{measurement.model}.parquet"
-        path = paths.RESULTS / file
+        path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         write_table(store.table(measurement), path)
         meta = store.meta(measurement)
@@ -56,7 +67,7 @@ def publish(measurements: Sequence[Measurement], store: Store) -> None:
             **{name: meta[name] for name in ("key", "ingredients", "rows", "tokens")},
         }
     kept = {entry["file"] for entry in entries.values()}
-    for path in paths.RESULTS.rglob("*.parquet"):
-        if path.relative_to(paths.RESULTS).as_posix() not in kept:
+    for path in folder.rglob("*.parquet"):
+        if path.relative_to(folder).as_posix() not in kept:
             path.unlink()
-    write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", paths.RESULTS / MANIFEST)
+    write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n", folder / MANIFEST)

@@ -103,23 +103,26 @@ def _stopping() -> Iterator[None]:
     except KeyboardInterrupt:
         for child in list(_children):
             child.terminate()
+        print("stopped; what was measured is kept, run again to go on", file=sys.stderr)
         raise
 
 
-def notebooks(run: Run, jobs: int, progress: Progress, *, replay: bool = False) -> int:
+def notebooks(run: Run, jobs: int, progress: Progress, *, replay: Path | None = None) -> int:
     """Execute the notebooks whose inputs changed; return how many were executed.
+
+    With `replay`, a folder of recorded tables, all of them run from those, under `build/replay`.
 
     A failure leaves its executed copy (with the traceback) and its log, and does not stop the
     others; it is reported after all have ended.
     """
-    out = output_folder(run, replay=replay)
-    stale = [section for section in run.sections if not _fresh(run, section, replay)]
+    out = paths.build("replay" if replay else run.name)
+    stale = [s for s in run.sections if replay or not _fresh(run, s, out)]
     failures: list[str] = []
     lock = threading.Lock()
 
     def one(section: str) -> None:
         progress.step(f"notebook {section}", 0, 1)
-        environment = {"VALUEGATE_OUT": str(out), "VALUEGATE_REPLAY": str(int(replay))}
+        environment = {"VALUEGATE_OUT": str(out), "VALUEGATE_REPLAY": str(replay or "")}
         executed = out / "notebooks" / f"{section}.ipynb"
         log = out / "logs" / f"{section}.log"
         command = [sys.executable, "-m", "valuegate.notebook_worker", section, str(executed)]
@@ -127,7 +130,7 @@ def notebooks(run: Run, jobs: int, progress: Progress, *, replay: bool = False) 
         lines = list(_lines(command, environment))
         write_text("\n".join(lines) + "\n", log)
         if lines and lines[-1] == "done":
-            write_text(_stamp(run, section), _stamp_path(run, section, replay))
+            write_text(_stamp(run, section), _stamp_path(out, section))
             progress.step(f"notebook {section}", 1, 1)
             return
         last = next((line for line in reversed(lines) if line.strip()), "killed")
@@ -142,11 +145,6 @@ def notebooks(run: Run, jobs: int, progress: Progress, *, replay: bool = False) 
     if failures:
         raise ValueGateError("; ".join(failures))
     return len(stale)
-
-
-def output_folder(run: Run, *, replay: bool = False) -> Path:
-    """Return where a run's notebooks write: `build/<run>`, or `build/replay` for a replay."""
-    return paths.build("replay") if replay else paths.build(run.name)
 
 
 def _stamp(run: Run, section: str) -> str:
@@ -165,15 +163,12 @@ def _stamp(run: Run, section: str) -> str:
     )
 
 
-def _stamp_path(run: Run, section: str, replay: bool) -> Path:
-    return output_folder(run, replay=replay) / "notebooks" / f"{section}.stamp.json"
+def _stamp_path(out: Path, section: str) -> Path:
+    return out / "notebooks" / f"{section}.stamp.json"
 
 
-def _fresh(run: Run, section: str, replay: bool) -> bool:
-    if replay:  # the point of a replay is to compute again
-        return False
-    path = _stamp_path(run, section, replay)
-    claims = output_folder(run, replay=replay) / "claims" / f"{section[:2]}.json"
+def _fresh(run: Run, section: str, out: Path) -> bool:
+    path, claims = _stamp_path(out, section), out / "claims" / f"{section[:2]}.json"
     return path.exists() and claims.exists() and path.read_text() == _stamp(run, section)
 
 

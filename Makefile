@@ -1,0 +1,58 @@
+# `make help` lists the targets. Everything runs in .venv, made once from requirements.lock.
+SHELL := /bin/bash
+PROFILE ?= default
+SECTIONS ?=
+MODELS ?=
+JOBS ?= 0
+PYTHON ?= python3
+# Index to take torch from; "https://download.pytorch.org/whl/cpu" avoids gigabytes of CUDA on Linux.
+TORCH_INDEX ?=
+
+VALUEGATE := .venv/bin/valuegate
+CHOSEN := --profile "$(PROFILE)" --sections "$(SECTIONS)" --models "$(MODELS)"
+
+.DEFAULT_GOAL := help
+.PHONY: help setup paper plan replay audit publish tex test lint bench lab clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@echo
+	@echo 'PROFILE=smoke|default|extended|public|full  SECTIONS=02,05  MODELS=name,name  JOBS=n'
+
+setup: .venv/ready ## make .venv with the locked packages and a Jupyter kernel (about 3 minutes, 2 GB)
+
+.venv/ready: requirements.lock pyproject.toml
+	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" bash tools/setup.sh
+
+paper: setup ## measure, run the notebooks, build PDF and HTML (about 5 minutes at first, then seconds)
+	@$(VALUEGATE) paper $(CHOSEN) --jobs $(JOBS)
+
+plan: setup ## show the work ahead in prompts, tokens and minutes
+	@$(VALUEGATE) plan $(CHOSEN)
+
+replay: setup ## recompute every claim from the published tables, without a model (under a minute)
+	@$(VALUEGATE) replay --jobs $(JOBS)
+
+audit: setup ## check that text, results and code agree (2 minutes); PROFILE=smoke for a run of yours
+	@$(VALUEGATE) audit --profile "$(filter-out default,$(PROFILE))" --jobs $(JOBS)
+
+publish: setup ## make build/default the published record, if sources are committed and the audit passes
+	@$(VALUEGATE) publish --jobs $(JOBS)
+
+tex: setup ## write LaTeX source of the paper, for journals
+	@$(VALUEGATE) tex --profile "$(PROFILE)"
+
+test: setup lint ## run the tests (about 3 minutes; fetches the embedded model once, 93 MB)
+	@.venv/bin/python -m pytest -n 2
+
+lint: setup ## ruff and the type checker
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check src tests && .venv/bin/ty check src
+
+bench: setup ## measure speed against lm-evaluation-harness in a venv of its own (about 10 minutes)
+	@bash tools/bench.sh
+
+lab: setup ## open JupyterLab on the notebooks
+	@.venv/bin/jupyter lab notebooks
+
+clean: ## remove .venv and build (downloads stay in the user's cache)
+	rm -rf .venv build

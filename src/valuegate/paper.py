@@ -1,0 +1,281 @@
+"""The paper's text: numbers and verdicts bound to claims, then rendered to PDF, HTML and LaTeX.
+
+In `paper/paper.md`, `{{misfire.mar:.1f}}` is a claim's value and `{{misfire.mar.ci:.1f}}` its
+interval; `.n`, `.clusters`, `.null`, `.p` are what their names say; `{{misfire.mar.verdict}}` is
+one of four phrases, `{{pub.mar_lowest}}` a published number with its locator, `{{table.02_models}}`
+a table that a notebook printed. Any other number stops the build. How a page looks is in `render`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from valuegate import claims, paths, registry, render, results
+from valuegate.claims import Claim, Declaration
+from valuegate.config import Run
+from valuegate.errors import ValueGateError, unknown
+from valuegate.schema import Strict, read_yaml
+
+TOKEN = re.compile(
+    r"\{\{(?P<id>[a-z]+\.[A-Za-z0-9_]+)(?:\.(?P<part>[a-z]+))?(?::(?P<format>[^{}]+))?\}\}"
+)
+ANY_TOKEN = re.compile(r"\{\{.*?\}\}")
+PARTS = ("ci", "n", "clusters", "null", "p", "verdict")
+NUMBER_WORDS = (
+    r"zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|"
+    r"fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|"
+    r"ninety|hundred|thousand|million|billion|dozen|half|halves|twice|thrice|third|quarter"
+)
+NUMERAL = re.compile(rf"\d[\d.,]*|\b(?:{NUMBER_WORDS})s?\b", re.IGNORECASE)
+
+
+class Published(Strict):
+    """A number of another paper, and where it stands there."""
+
+    id: str
+    value: str
+    source: str
+    locator: str
+
+
+class Constant(Strict):
+    """Text with a number that is no result, and why it may stand in the paper."""
+
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """Where one consistent set of results lies: the published one, or a run's."""
+
+    results: Path
+    claims: Path
+    figures: Path
+    paper: Path
+    notebooks: Path
+
+
+def published_record() -> Record:
+    """Return the record of this repository."""
+    return Record(
+        paths.RESULTS, paths.PAPER / "claims", paths.FIGURES, paths.PAPER, paths.NOTEBOOKS
+    )
+
+
+def run_record(name: str) -> Record:
+    """Return the record of a run, under `build/<name>`."""
+    folder = paths.build(name)
+    return Record(
+        *(folder / part for part in ("results", "claims", "figures", "paper", "notebooks"))
+    )
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The paper with its numbers in place.
+
+    Attributes:
+        markdown: what `render` takes.
+        sentences: for every claim cited, the sentences it stands in, as a reader sees them.
+    """
+
+    markdown: str
+    sentences: dict[str, list[str]]
+
+
+def source() -> str:
+    """Return the text of `paper/paper.md`."""
+    return (paths.PAPER / "paper.md").read_text(encoding="utf-8")
+
+
+def published_numbers() -> dict[str, Published]:
+    """Return the entries of `paper/published.yml` by id."""
+    return {entry.id: entry for entry in read_yaml(paths.PAPER / "published.yml", list[Published])}
+
+
+def unbound(text: str) -> list[str]:
+    """Return every number in a text that nothing accounts for, with its line and surroundings.
+
+    Accounted for are tokens, citations and references, code, math, attributes and link targets,
+    registered names, and the entries of `paper/constants.yml`.
+    """
+    constants = read_yaml(paths.PAPER / "constants.yml", list[Constant])
+    known = registry.load()
+    names = [entry.title.partition(" (")[0] for entry in known.models.values()]
+    names += [*known.models, *known.datasets]
+    allowed = [
+        re.compile(r"(?<!\w)" + re.escape(c.text).replace(r"\ ", r"\s+") + r"(?!\w)")
+        for c in constants
+    ]
+    allowed += [re.compile(re.escape(name)) for name in sorted(names, key=len, reverse=True)]
+    accounted = [
+        re.compile(r"^date: .*$", re.MULTILINE),
+        re.compile(r"<!--.*?-->", re.DOTALL),
+        re.compile(r"```.*?```", re.DOTALL),
+        re.compile(r"`[^`\n]+`"),
+        ANY_TOKEN,
+        re.compile(r"\$[^$\n]+\$"),
+        re.compile(r"\]\([^)\s]*\)"),
+        re.compile(r"\{[#.][^}\n]*\}"),
+        re.compile(r"-?@[A-Za-z][\w:.-]*\w"),
+        *allowed,
+    ]
+    for pattern in accounted:  # blanked, so that places stay
+        text = pattern.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), text)
+    found = []
+    for match in NUMERAL.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        around = text[max(0, match.start() - 30) : match.end() + 20].replace("\n", " ").strip()
+        found.append(
+            f"paper/paper.md:{line}: number {match.group()!r} is bound to nothing: {around}"
+        )
+    return found
+
+
+def fill(
+    text: str, found: Mapping[str, Claim], declared: Mapping[str, Declaration], tables: Path
+) -> Filled:
+    """Return the text with every token replaced.
+
+    Args:
+        text: the paper's source.
+        found: measured claims.
+        declared: declared claims.
+        tables: folder of the tables that notebooks printed.
+
+    Raises:
+        ValueGateError: a number bound to nothing, an unknown claim, part, table or format.
+    """
+    if problems := unbound(text):
+        raise ValueGateError("; ".join(problems[:5]))
+    known = published_numbers()
+    sentences: dict[str, list[str]] = {}
+
+    def replace(match: re.Match[str], plain: bool = False) -> str:
+        id, part, form = match["id"], match["part"], match["format"]
+        prefix, _, name = id.partition(".")
+        if prefix == "pub":
+            if name not in known:
+                raise unknown("published number", name, known)
+            entry = known[name]
+            return entry.value if plain else f"{entry.value} [@{entry.source}, {entry.locator}]"
+        if prefix == "table":
+            return "" if plain else pipe_table(tables / f"{name}.csv")
+        if id not in found:
+            raise unknown("claim in paper/paper.md", id, found)
+        if part is not None and part not in PARTS:
+            raise unknown(f"part of {id}", part, PARTS)
+        shown = _shown(found[id], part, form, declared, found)
+        return shown if plain else f'[{shown}]{{.claim data-claim="{id}"}}'
+
+    for paragraph in re.split(r"\n\s*\n", text):
+        for sentence in re.split(r"(?<=[.!?])\s+(?=[^a-z])", paragraph):
+            cited = [m["id"] for m in TOKEN.finditer(sentence) if m["id"] in found]
+            if cited:
+                read = _plain(TOKEN.sub(lambda m: replace(m, plain=True), sentence))
+                for id in dict.fromkeys(cited):
+                    sentences.setdefault(id, []).append(read)
+    filled = TOKEN.sub(replace, text)
+    if left := ANY_TOKEN.search(filled):
+        raise ValueGateError(f"paper/paper.md: cannot read {left.group()}")
+    return Filled(filled, sentences)
+
+
+def _shown(
+    claim: Claim,
+    part: str | None,
+    form: str | None,
+    declared: Mapping[str, Declaration],
+    found: Mapping[str, Claim],
+) -> str:
+    if part == "verdict":
+        return claims.verdict(claim.id, declared, found)
+    value: Any = getattr(claim, part) if part else claim.value
+    if value is None:
+        raise ValueGateError(f"paper/paper.md: {claim.id} has no {part}")
+    if part in ("n", "clusters"):
+        return f"{value:,}"
+    if form is None:
+        raise ValueGateError(
+            f"paper/paper.md: {claim.id} needs a format, such as {{{{{claim.id}:.2f}}}}"
+        )
+    try:
+        ends = [format(end, form) for end in (value if isinstance(value, tuple) else (value,))]
+    except ValueError as error:
+        raise ValueGateError(f"paper/paper.md: {claim.id}: format {form!r}: {error}") from error
+    # In print a minus sign, and the words that keep a meaningless number from being used.
+    text = " to ".join(ends).replace("-", "−")
+    if part is None and not claims.interpretable(claim.id, declared, found):
+        text += " (not interpretable)"
+    return text
+
+
+def _plain(sentence: str) -> str:
+    """Return a sentence without its markup, for people."""
+    sentence = re.sub(r"!\[|\]\([^)]*\)|\{[#.][^}]*\}|^#+ |[*`]|^: ", "", sentence.strip())
+    sentence = re.sub(r"\[(-?@[^\]]*)\]", "", sentence)
+    return re.sub(r"\s+", " ", sentence).strip()
+
+
+def pipe_table(path: Path) -> str:
+    """Return a table that a notebook printed as a pandoc pipe table; numbers to the right."""
+    if not path.exists():
+        raise ValueGateError(f"paper/paper.md: no table {path.stem}; no notebook printed it")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    right = [table[c].str.match(r"^[−+-]?[\d.,]+\*?$").mean() > 0.5 for c in table]
+    rows = [table.columns, ["--:" if r else ":--" for r in right], *table.to_numpy()]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows)
+
+
+def _cell(text: str) -> str:
+    text = re.sub(r"^-(?=\d)", "−", text)
+    return text.replace("|", "\\|") if set(text) <= set("-:") else re.sub(r"([|*])", r"\\\1", text)
+
+
+def front_matter(text: str, record: Record, profile_title: str, models: Sequence[str]) -> str:
+    """Return the paper with `run:` in its front matter: what this copy was computed with."""
+    _, head, body = text.split("---\n", 2)
+    entries = results.manifest(record.results).values()
+    devices = sorted(
+        {f"{e['ingredients']['device']}, {e['ingredients']['dtype']}" for e in entries}
+    )
+    content = yaml.safe_load(head)
+    content["date"] = str(content["date"])
+    content["run"] = {
+        "profile": profile_title,
+        "models": ", ".join(registry.model(name).title.partition(" (")[0] for name in models),
+        "items": f"{sum(entry['rows'] for entry in entries):,} prompts",
+        "tokens": f"{sum(entry['tokens'] for entry in entries):,} forward tokens",
+        "device": "; ".join(devices),
+    }
+    return f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True)}---\n{body}"
+
+
+def compose(run: Run, record: Record) -> Filled:
+    """Return the filled paper of a record."""
+    declared, found = claims.declarations(), claims.read(record.claims)
+    filled = fill(source(), found, declared, record.figures)
+    text = front_matter(filled.markdown, record, run.profile.title, run.models)
+    return Filled(text, filled.sentences)
+
+
+def build(run: Run, record: Record, out: Path, *, tex: bool = False) -> Filled:
+    """Render the paper of a record into `out` as valuegate.pdf and valuegate.html (or .tex)."""
+    filled = compose(run, record)
+    out.mkdir(parents=True, exist_ok=True)
+    arguments = (filled.markdown, record.figures.parent)
+    bibliography = paths.PAPER / "references.bib"
+    if tex:
+        render.render_tex(*arguments, out / "valuegate.tex", bibliography)
+        return filled
+    render.render_html(*arguments, out / "valuegate.html", bibliography)
+    render.render_pdf(*arguments, out / "valuegate.pdf", bibliography)
+    return filled
