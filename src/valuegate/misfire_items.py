@@ -8,8 +8,8 @@ import pandas as pd
 
 from valuegate import data, veto_pairs
 
-# Ours. It comes first, so that all prompts share it; the release restates its format at the end.
-INSTRUCTION = "Read the text and answer the question with yes or no."
+# Ours. Put before the text instead, it left the embedded model's probability on other openings.
+INSTRUCTION = "Answer with yes or no."
 
 
 def pairs() -> list[veto_pairs.Pair]:
@@ -41,7 +41,7 @@ def veto_items(
         kept = {s for scenarios in order.values() for s in list(scenarios)[:scenarios_per_category]}
         chosen = [pair for pair in chosen if pair.scenario in kept]
     items = pd.DataFrame([row for pair in chosen for row in veto_pairs.prompts(pair)])
-    items["text"] = INSTRUCTION + "\n\n" + items["text"]
+    items["text"] += "\n" + INSTRUCTION
     return items
 
 
