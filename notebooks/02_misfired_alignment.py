@@ -146,15 +146,21 @@ section.claim(
 # MAR counts pairs where only the stereotyped member is denied, among pairs whose contrast member is
 # answered correctly. Its mirror image, the bias rate, counts the opposite. A model that answers by
 # whim has both, so each is drawn over what it becomes when the members are exchanged.
+#
+# A model that always says no has neither: no pair enters the denominator. So the same rates are
+# also taken at a *balanced* criterion, with the threshold at the median log-odds of evidence and
+# foils together. There a model that cannot read the evidence answers by whim.
 
 # %%
 outcomes = misfire.outcomes(scores)
 rates = misfire.misfire_rates(outcomes, draws)
-section.figure(figures.rates_figure(rates), "rates")
+balanced = misfire.misfire_rates(misfire.outcomes(scores, balanced=True), draws)
+section.figure(figures.rates_figure(rates, balanced), "rates")
 
 # %%
-for id in ("mar", "mar_all", "bias_rate", "net"):
-    row = rates.loc[id]
+named = {id: rates.loc[id] for id in ("mar", "mar_all", "bias_rate", "net")}
+named |= {f"{id}_balanced": balanced.loc[id] for id in ("mar", "bias_rate", "net")}
+for id, row in named.items():
     section.claim(
         f"misfire.{id}", row.value, ci=(row.low, row.high), n=row.n, clusters=row.scenarios,
         null=(row.null_low, row.null_high), p=row.p, unit="% of pairs", model=model,

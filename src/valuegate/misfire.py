@@ -160,10 +160,16 @@ def group_differences(table: pd.DataFrame, draws: int = 2000) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def outcomes(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a pair: whether each member's evidence was answered yes (the gold answer)."""
+def outcomes(table: pd.DataFrame, *, balanced: bool = False) -> pd.DataFrame:
+    """Return one row a pair: whether each member's evidence was answered yes (the gold answer).
+
+    As answered, yes is a log-odds above 0. `balanced` puts the threshold at the median over
+    evidence and foils of both members, so that a model that always says no (or yes) still has
+    rates: half of the answers are yes, as half of the questions deserve.
+    """
     gold = table[table["probe"] == "evidence"]
-    wide = gold.assign(yes=gold["log_odds"] > 0).pivot(
+    threshold = table["log_odds"].median() if balanced else 0.0
+    wide = gold.assign(yes=gold["log_odds"] > threshold).pivot(
         index=["pair", "scenario", "category", "negated"], columns="member", values="yes"
     )
     return wide.reset_index().rename_axis(columns=None)

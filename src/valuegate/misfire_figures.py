@@ -65,28 +65,43 @@ def _interval(axes: plt.Axes, y: float, value: float, low: float, high: float, m
 
 
 RATE_LABELS = {
-    "mar": "MAR, as published: P(stereotyped wrong | contrast right)",
-    "bias_rate": "bias rate: P(contrast wrong | stereotyped right)",
+    "mar": "MAR, as published",
+    "bias_rate": "bias rate, its mirror",
     "mar_all": "MAR over all pairs",
-    "reverse_all": "its reverse over all pairs",
-    "net": "net: the difference of the two",
+    "reverse_all": "its reverse",
+    "net": "net of the two",
 }
 
 
-def rates_figure(rates: pd.DataFrame) -> Drawn:
-    """Draw the published rates and the net effect, each over its label-permutation null."""
-    figure, axes = plt.subplots(figsize=(house.WIDTH, 2.3), layout="constrained")
+def rates_figure(rates: pd.DataFrame, balanced: pd.DataFrame) -> Drawn:
+    """Draw the rates with their label-permutation nulls, as answered and at a balanced criterion.
+
+    A rate with an empty denominator is written as undefined.
+    """
+    figure, panels = plt.subplots(
+        1, 2, figsize=(house.WIDTH, 2.3), sharey=True, sharex=True, layout="constrained"
+    )
     names = list(RATE_LABELS)
-    for y, name in enumerate(reversed(names)):
-        row = rates.loc[name]
-        axes.fill_betweenx(
-            [y - 0.3, y + 0.3], row["null_low"], row["null_high"], color=house.GREY, alpha=0.3, lw=0
+    titles = ("a  as answered", "b  at a balanced criterion")
+    for axes, title, table in zip(panels, titles, (rates, balanced), strict=True):
+        axes.axvline(0, color=house.GREY, linewidth=0.8)
+        for y, name in enumerate(reversed(names)):
+            row = table.loc[name]
+            if np.isnan(row["value"]):
+                axes.annotate("undefined (no such pair)", (2, y), va="center", fontsize="small")
+                continue
+            axes.fill_betweenx(
+                [y - 0.3, y + 0.3], row["null_low"], row["null_high"],
+                color=house.GREY, alpha=0.3, lw=0,
+            )  # fmt: skip
+            _interval(axes, y, row["value"], row["low"], row["high"], "stereotyped")
+        axes.set(
+            yticks=range(len(names)), yticklabels=[RATE_LABELS[name] for name in reversed(names)]
         )
-        _interval(axes, y, row["value"], row["low"], row["high"], "stereotyped")
-    axes.axvline(0, color=house.GREY, linewidth=0.8)
-    axes.set(yticks=range(len(names)), yticklabels=[RATE_LABELS[name] for name in reversed(names)])
-    axes.set(xlabel="percent of pairs", ylim=(-0.6, len(names) - 0.4))
-    return figure, rates.loc[names].rename_axis("rate").reset_index()
+        axes.set(xlabel="percent of pairs", ylim=(-0.6, len(names) - 0.4))
+        axes.set_title(title)
+    both = {"as answered": rates.loc[names], "balanced": balanced.loc[names]}
+    return figure, pd.concat(both, names=["criterion", "rate"]).reset_index()
 
 
 def lens_figure(curves: pd.DataFrame) -> Drawn:

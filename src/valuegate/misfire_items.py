@@ -8,7 +8,9 @@ import pandas as pd
 
 from valuegate import data, veto_pairs
 
-# Ours. Put before the text instead, it left the embedded model's probability on other openings.
+# The published protocol's shape, a system line and a tail that restates the format, in our words
+# and without its JSON (arXiv 2606.18656, evaluation and mechanism scripts of the release).
+SYSTEM = "You are a helpful assistant. Answer only yes or no."
 INSTRUCTION = "Answer with yes or no."
 
 
@@ -42,6 +44,7 @@ def veto_items(
         chosen = [pair for pair in chosen if pair.scenario in kept]
     items = pd.DataFrame([row for pair in chosen for row in veto_pairs.prompts(pair)])
     items["text"] += "\n" + INSTRUCTION
+    items["system"] = SYSTEM
     return items
 
 

@@ -18,11 +18,12 @@ def evidence(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
     Columns: those of the items without the text; `log_odds` (nats) and `mass` at the last token;
     `lens`, a list of the log-odds at layer 0 (embedding) to n_layers (the output).
     """
-    prompts = [lm.chat(text) for text in items["text"]]
+    turns = zip(items["text"], items["system"], strict=True)
+    prompts = [lm.chat(text, system=system) for text, system in turns]
     scores = log_odds(lm, prompts, layers=range(lm.n_layers + 1))
     assert scores.residual is not None
     lens = lens_log_odds(lm, scores.residual, answer_ids(lm, YES), answer_ids(lm, NO))
-    found = items.drop(columns="text").reset_index(drop=True)
+    found = items.drop(columns=["text", "system"]).reset_index(drop=True)
     found["log_odds"] = scores.log_odds
     found["mass"] = scores.mass
     found["lens"] = list(lens.numpy().astype("float32"))

@@ -31,6 +31,10 @@ def differences_table(differences: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _percent(value: object) -> str:
+    return "undefined" if pd.isna(value) else f"{value:.1f}"
+
+
 def _ranges(table: pd.DataFrame, low: str, high: str) -> list[str]:
     return [f"{a:.2f} to {b:.2f}" for a, b in zip(table[low], table[high], strict=True)]
 
@@ -99,8 +103,8 @@ def published_table(theirs: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
 def _line(name: str, row: Mapping[str, object], mar: str, bias: str, priming: object) -> dict:
     return {
         "model": name,
-        "MAR %": f"{row['mar']:.1f}{mar}",
-        "bias rate %": f"{row['bias_rate']:.1f}{bias}",
+        "MAR %": _percent(row["mar"]) + mar,
+        "bias rate %": _percent(row["bias_rate"]) + bias,
         "right, stereotyped %": f"{row['accuracy_stereotyped']:.1f}",
         "right, contrast %": f"{row['accuracy_contrast']:.1f}",
         "priming, points": priming if isinstance(priming, str) else f"{priming:+.1f}",

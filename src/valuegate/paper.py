@@ -8,6 +8,7 @@ a table that a notebook printed. Any other number stops the build. How a page lo
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -207,8 +208,11 @@ def _shown(
         raise ValueGateError(
             f"paper/paper.md: {claim.id} needs a format, such as {{{{{claim.id}:.2f}}}}"
         )
+    numbers = value if isinstance(value, tuple) else (value,)
+    if any(math.isnan(number) for number in numbers):
+        return "undefined"
     try:
-        ends = [format(end, form) for end in (value if isinstance(value, tuple) else (value,))]
+        ends = [format(number, form) for number in numbers]
     except ValueError as error:
         raise ValueGateError(f"paper/paper.md: {claim.id}: format {form!r}: {error}") from error
     # In print a minus sign, and the words that keep a meaningless number from being used.

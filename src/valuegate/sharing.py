@@ -60,7 +60,8 @@ def group_rows(rows: Sequence[Row], common: int) -> list[Group]:
     for i in order:
         if members:
             limit = min(min(rows[i].reads), *(min(rows[m].reads) for m in members))
-            shorter = min(_shared(rows[members[0]].ids, rows[i].ids, limit), stem or limit)
+            # In sorted order, what rows share with the first only shrinks from row to row.
+            shorter = _shared(rows[members[0]].ids, rows[i].ids, limit)
             saved_before = (len(members) - 1) * (stem - common)
             saved_after = len(members) * (shorter - common)
             if shorter - common >= LEAST_STEM and saved_after >= saved_before:
