@@ -7,7 +7,7 @@ import contextlib
 import pytest
 import torch
 from test_scoring import PROMPTS, TOLERANCE
-from tiny import ARCHITECTURES, tiny
+from tiny import ARCHITECTURES, hooks_left, tiny
 
 from valuegate.errors import ValueGateError
 from valuegate.hooks import ablating, ablating_heads, adding, capturing, patching
@@ -40,15 +40,6 @@ def residual(lm: LanguageModel, layer: int, ids: torch.Tensor = IDS) -> torch.Te
 
 def same(one: torch.Tensor, other: torch.Tensor, tolerance: float = TOLERANCE) -> None:
     torch.testing.assert_close(one, other, rtol=0, atol=tolerance)
-
-
-def hooks_left(lm: LanguageModel) -> int:
-    """Hooks of this package; transformers leaves some of its own once hidden states were asked."""
-    return sum(
-        getattr(hook, "__module__", "").startswith("valuegate")
-        for module in lm.model.modules()
-        for hook in [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
-    )
 
 
 # Adding -------------------------------------------------------------------------------------------
@@ -162,10 +153,14 @@ def test_patching_rows_of_unequal_length_through_readings(lm):
 )
 def test_patching_errors(layer, positions, message):
     lm = tiny("llama")
-    with pytest.raises(ValueGateError) as caught, contextlib.ExitStack() as stack:
-        values = torch.zeros(len(positions), lm.config.hidden_size)
-        stack.enter_context(patching(lm, layer, positions, values))
-        logits(lm)
+    values = torch.zeros(len(positions), lm.config.hidden_size)
+
+    def patched_logits() -> None:
+        with patching(lm, layer, positions, values):
+            logits(lm)
+
+    with pytest.raises(ValueGateError) as caught:
+        patched_logits()
     assert str(caught.value) == message
     assert hooks_left(lm) == 0
 
@@ -271,9 +266,9 @@ def test_nothing_stays_after_an_exception(lm):
         lambda: capturing(lm, [0, 1], stop=True),
     ]
     for context in contexts:
-        with pytest.raises(RuntimeError, match="broken"), context():
+        with contextlib.suppress(ZeroDivisionError), context():
             assert hooks_left(lm) > 0
-            raise RuntimeError("broken")
+            _ = 1 / 0
         assert hooks_left(lm) == 0
         assert torch.equal(logits(lm), expected)
 

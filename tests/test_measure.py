@@ -288,9 +288,10 @@ def test_a_failure_at_the_end_leaves_no_meta(toy, store, lm, monkeypatch):
     def fail(_text: str, _path: Path) -> None:
         raise ValueGateError("disk full")
 
-    with monkeypatch.context() as patched, pytest.raises(ValueGateError, match="disk full"):
+    with monkeypatch.context() as patched:
         patched.setattr(measure, "write_text", fail)
-        store.compute(measurement, lm)
+        with pytest.raises(ValueGateError, match="disk full"):
+            store.compute(measurement, lm)
     assert not store.has(measurement)
     assert list(store.compute(measurement, lm)["item"]) == list(range(7))
     assert calls(lm) == [0, 2, 4, 6]  # nothing was measured twice
@@ -342,11 +343,10 @@ def tiny_disk():
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, kind, tiny_disk):
     path = tmp_path / f"{kind}.file"
     path.write_text("before")
+    table = pd.DataFrame({"a": np.random.default_rng(0).normal(size=50_000)})
+    write, content = (write_table, table) if kind == "table" else (write_text, "long " * 1000)
     with pytest.raises(ValueGateError) as caught:
-        if kind == "table":
-            write_table(pd.DataFrame({"a": np.random.default_rng(0).normal(size=50_000)}), path)
-        else:
-            write_text("long " * 1000, path)
+        write(content, path)
     message = str(caught.value)
     assert message.startswith(f"cannot write {kind}.file in {tmp_path}: ")
     assert message.endswith(" GB free); free some space and run again, what was measured is kept")

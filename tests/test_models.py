@@ -64,7 +64,7 @@ def test_no_such_part_in_an_odd_model():
         odd.output_projection(0)
     odd.model.layers[0].attn = nn.Module()
     with pytest.raises(
-        ValueGateError, match="^odd: no attention output projection found in Module"
+        ValueGateError, match=r"^odd: no attention output projection found in Module"
     ):
         odd.output_projection(0)
 
@@ -213,7 +213,7 @@ def test_loads_an_adapter(registered, tmp_path, monkeypatch):
     assert torch.equal(found.unembedding.weight, before.unembedding.weight)
     registered(base=hub(base), m=source | {"sha256": "0" * 64})
     with pytest.raises(
-        ValueGateError, match="^m: altered file .*adapter_model.safetensors: sha256"
+        ValueGateError, match=r"^m: altered file .*adapter_model\.safetensors: sha256"
     ):
         models.load("m")
 
@@ -304,6 +304,21 @@ def test_pin_writes_the_revision_of_that_model_alone(registered, monkeypatch):
     assert changed == [("      revision: null", f"      revision: {'f' * 40}")]
     assert models.pin("three") == "f" * 40  # a newer revision replaces the one written
     assert registry.fingerprint("three") == f"hub:a/b.c@{'f' * 40}"
+    assert registry.fingerprint("one") == "unpinned"
+
+
+def test_pin_does_not_write_where_it_cannot_see_the_revision(registered, monkeypatch):
+    import huggingface_hub
+
+    monkeypatch.setattr(
+        huggingface_hub.HfApi, "model_info", lambda *_: SimpleNamespace(sha="f" * 40)
+    )
+    turned = {"kind": "hub", "revision": None, "repository": "a/b"}
+    root = registered(m=turned, n=hub("c/d", None))
+    before = (root / "registry.yml").read_text()
+    with pytest.raises(ValueGateError, match=r"must be on the line after `repository: a/b`$"):
+        models.pin("m")
+    assert (root / "registry.yml").read_text() == before
 
 
 def test_pin_errors(registered, monkeypatch):

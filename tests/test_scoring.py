@@ -13,7 +13,7 @@ from math import exp, log
 import numpy as np
 import pytest
 import torch
-from tiny import ARCHITECTURES, WINDOW, MockModel, mock, tiny
+from tiny import ARCHITECTURES, WINDOW, MockModel, hooks_left, mock, tiny
 
 from valuegate import scoring, sharing
 from valuegate.errors import ValueGateError
@@ -124,7 +124,7 @@ def test_expected_value_by_hand():
 
 
 def test_refusal_log_odds_by_hand():
-    # After a. Refusals: "cc" has 1/2 * 1/3, half its log is a token's; "b" has 1/3. Against "a", 1/6.
+    # After a. Refusals: "cc" has 1/2 * 1/3, a token half its log; "b" has 1/3. Against "a", 1/6.
     found = refusal_log_odds(mock(TABLE), ["a"], refusals=["cc", "b"], compliances=["a"])
     assert found == pytest.approx([log((1 / 6) ** 0.5 + 1 / 3) - log(1 / 6)], abs=1e-6)
 
@@ -243,7 +243,7 @@ def test_the_prompts_of_these_tests_reach_every_path():
     assert all(group.stem == 0 for group in plan("very short")[1])
 
 
-# The fast path against the plain one ---------------------------------------------------------------
+# The fast path against the plain one --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", PROMPTS)
@@ -308,18 +308,16 @@ def test_the_caller_may_run_the_model_between_readings(monkeypatch):
     lm = tiny("llama")
     monkeypatch.setattr(sharing, "BATCH_TOKENS", 1)
     rows = scoring.prompt_rows(lm, PROMPTS["shared stems"])
-    seen = 0
-    for reading in readings(lm, rows, layers=[1], logits=False):
+    for seen, reading in enumerate(readings(lm, rows, layers=[1], logits=False)):
         assert lm.model(torch.tensor([[5, 6]])).logits.shape == (1, 2, lm.config.vocab_size)
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
         reading.residual.add_(0)
         assert not reading.residual.is_inference()
-        seen += 1
-        if seen == 2:
+        if seen == 1:
             break
     gc.collect()
-    assert not lm.blocks[0]._forward_hooks
+    assert hooks_left(lm) == 0
 
 
 # Generation ---------------------------------------------------------------------------------------

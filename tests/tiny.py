@@ -108,6 +108,15 @@ def tiny(architecture: str) -> LanguageModel:
     return LanguageModel(architecture, model.eval().requires_grad_(False), tokenizer())
 
 
+def hooks_left(lm: LanguageModel) -> int:
+    """Hooks of this package; transformers leaves some of its own once hidden states were asked."""
+    return sum(
+        getattr(hook, "__module__", "").startswith("valuegate")
+        for module in lm.model.modules()
+        for hook in [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+    )
+
+
 class MockModel:
     """A transformers model whose next-token logits are a table: `table[token]`, nothing else.
 

@@ -18,7 +18,8 @@ these prompts finds fastest, and its shortcut for one-token answers is checked t
 requests runs one row. Its requests are built, and its progress bar is off, outside the clock.
 Nothing is remembered from one call to the next in any arm. Repeats are interleaved and the order of
 the arms rotates, so that a machine that slows down slows all of them; the ratio is taken within
-each repeat, and the median is reported beside every value.
+each repeat, and the median is reported beside every value. Two busy threads suffer much from a
+third: what other processes used meanwhile is measured, and the table says when it was too much.
 
 What the ratio does not say: valuegate is faster because these prompts share beginnings and because
 only the positions that are read get logits. Prompts that share nothing gain only the second.
@@ -40,6 +41,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
@@ -60,12 +62,13 @@ LABELS = {
 }
 
 ANSWERS = ("Yes", "No")  # the pair that lm-eval scores: one token each for this model
-BATCH_SIZES = (1, 8, 16, 32)
+BATCH_SIZES = (1, 4, 8, 16, 32)
 WARM_UP_PROMPTS = 32
 WARM_UP_ROUNDS = 2
 GEMM_ROWS = 1536  # enough for the matrix products to be at full speed
 # float32 sums in another order: 1e-5 is usual, 1e-3 nats changes no answer.
 TOLERANCE = 1e-3
+QUIET = 0.1  # cores that other processes may use, in the mean of a timed run
 PACKAGES = ("valuegate", "lm_eval", "torch", "transformers", "tokenizers", "numpy")
 
 
@@ -210,6 +213,12 @@ def seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
+def others_seconds() -> float:
+    """Return the CPU seconds that all other processes have used since the machine started."""
+    everyone, own = psutil.cpu_times(), psutil.Process().cpu_times()
+    return everyone.user + everyone.system - own.user - own.system
+
+
 def measure(prompts: int, repeats: int) -> dict[str, Any]:
     """Return everything that goes into the report."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -238,10 +247,14 @@ def measure(prompts: int, repeats: int) -> dict[str, Any]:
     }
     order = list(arms)
     taken: dict[str, list[float]] = {arm: [] for arm in arms}
+    others: dict[str, list[float]] = {arm: [] for arm in arms}
     for repeat in range(repeats):
         first = repeat % len(order)
         for arm in order[first:] + order[:first]:
+            before, start = others_seconds(), time.perf_counter()
             taken[arm].append(arms[arm]())
+            elapsed = time.perf_counter() - start
+            others[arm].append(max(0.0, others_seconds() - before) / elapsed)
     ratios = {
         arm: [theirs / own for own, theirs in zip(taken[arm], taken[HARNESS], strict=True)]
         for arm in arms
@@ -264,6 +277,7 @@ def measure(prompts: int, repeats: int) -> dict[str, Any]:
                     "seconds": taken[arm],
                     "prompts_per_second": [prompts / s for s in taken[arm]],
                     "ratio_to_lm_eval": ratios[arm],
+                    "cores_used_by_others": others[arm],
                 },
             }
             for arm in arms
@@ -299,6 +313,8 @@ def table(report: dict[str, Any]) -> str:
     tried = ", ".join(f"{n}: {v:.2f}" for n, v in batch["prompts_per_second_tried"].items())
     verdict = "met" if report["ratio"] >= report["target"] else "NOT met"
     each = ", ".join(f"{r:.2f}" for r in report["arms"][OURS]["each_repeat"]["ratio_to_lm_eval"])
+    busiest = max(max(a["each_repeat"]["cores_used_by_others"]) for a in report["arms"].values())
+    noise = "quiet" if busiest <= QUIET else "NOT quiet: stop what else runs and time it again"
     return "\n".join(
         [
             *lines,
@@ -311,6 +327,7 @@ def table(report: dict[str, Any]) -> str:
             f"lm-eval batch sizes tried (prompts/s): {tried}",
             "largest differences: "
             + ", ".join(f"{k} {v:.1e}" for k, v in report["largest_difference"].items()),
+            f"other processes: up to {busiest:.2f} cores during a timed run ({noise})",
             f"{machine['cores']} cores, {machine['threads']} threads, {machine['architecture']}, "
             f"{machine['instructions']}; "
             + ", ".join(f"{name} {version}" for name, version in report["versions"].items()),
