@@ -5,6 +5,7 @@ Every mistake of input or surroundings ends in one line on standard error and ex
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -236,6 +237,7 @@ def _short(path: Path) -> Path:
 
 def main() -> None:
     """Run the command line; the entry point of the `valuegate` program."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends our workers as ctrl-C does
     try:
         app()
     except ValueGateError as error:

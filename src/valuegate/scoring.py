@@ -8,8 +8,10 @@ prompt says, and what its scores mean, is left to the instruments.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +39,17 @@ class Meter:
 
 
 METER = Meter()
+_ALONE = ContextVar("alone", default=False)
+
+
+@contextlib.contextmanager
+def unshared() -> Iterator[None]:
+    """Run every row whole, sharing no prefix: what the audit compares the fast path with."""
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,7 @@ def readings(
     """
     if not rows:
         return
+    share = share and not _ALONE.get()
     common = common_prefix(rows) if share else 0
     groups = group_rows(rows, common) if share else [Group(0, (i,)) for i in range(len(rows))]
     cache = None
