@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pandas as pd
@@ -14,6 +15,7 @@ SYSTEM = "You are a helpful assistant. Answer only yes or no."
 INSTRUCTION = "Answer with yes or no."
 
 
+@functools.cache
 def pairs() -> list[veto_pairs.Pair]:
     """Return all VETO pairs, rebuilt from BBQ (arXiv 2606.18656, sec. 3)."""
     records = {}

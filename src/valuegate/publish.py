@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from valuegate import claims, notebook_files, pages, paper, paths, results
+from valuegate import claims, paper, paths, results
 from valuegate.config import Run
 from valuegate.data import place
 from valuegate.errors import ValueGateError
@@ -77,6 +77,8 @@ def publish(run: Run) -> None:
         raise ValueGateError("publish: only the whole default profile is published")
     if changed := uncommitted():
         raise ValueGateError(f"publish: commit your sources first: {', '.join(changed[:5])}")
+    from valuegate import notebook_files, pages  # slow to import, and only needed here
+
     record, target = paper.run_record(run.name), paper.published_record()
     _copy_folder(record.results, target.results)
     _copy_folder(record.claims, target.claims)

@@ -22,7 +22,8 @@ each repeat, and the median is reported beside every value. Two busy threads suf
 third: what other processes used meanwhile is measured, and the table says when it was too much.
 
 What the ratio does not say: valuegate is faster because these prompts share beginnings and because
-only the positions that are read get logits. Prompts that share nothing gain only the second.
+only the positions that are read get logits. Prompts that share nothing gain only the second, and
+prompts whose instruction comes last (`--instruction last`) gain less than those where it is first.
 """
 
 from __future__ import annotations
@@ -51,7 +52,11 @@ from valuegate.models import LanguageModel
 from valuegate.scoring import NO, YES, answer_ids, log_odds
 
 MODEL = "smollm2-135m-instruct"
-INSTRUCTION = "Read the text and answer the question with yes or no.\n\n"
+# Where the instruction stands decides how much the prompts share: the first form shares it in all.
+FORMS = {
+    "first": "Read the text and answer the question with yes or no.\n\n{text}",
+    "last": "{text}\nAnswer with yes or no.",
+}
 TARGET = 1.8  # times the prompts per second of lm-eval
 OURS, HARNESS, LOOP, LIMIT = "valuegate", "lm_eval", "plain_loop", "gemm_limit"
 LABELS = {
@@ -72,15 +77,18 @@ QUIET = 0.1  # cores that other processes may use, in the mean of a timed run
 PACKAGES = ("valuegate", "lm_eval", "torch", "transformers", "tokenizers", "numpy")
 
 
-def veto_texts(lm: LanguageModel, count: int) -> list[str]:
-    """Return the first `count` templated prompts, four a pair, one pair a scenario."""
+def veto_texts(lm: LanguageModel, count: int, form: str = "first") -> list[str]:
+    """Return the first `count` templated prompts, four a pair, one pair a scenario.
+
+    `form` is a key of `FORMS`: whether the instruction comes first or last.
+    """
     records = {}
     for category in veto_pairs.CATEGORIES:
         with data.file("bbq", category).open(encoding="utf-8") as lines:
             records[category] = [json.loads(line) for line in lines]
     pairs = veto_pairs.one_per_scenario(veto_pairs.build_pairs(records))
     rows = [row for pair in pairs for row in veto_pairs.prompts(pair)][:count]
-    texts = [lm.chat(INSTRUCTION + row["text"]) for row in rows]
+    texts = [lm.chat(FORMS[form].format(text=row["text"])) for row in rows]
     assert len(set(texts)) == count, f"{len(set(texts))} distinct prompts where {count} were asked"
     return texts
 
@@ -219,7 +227,7 @@ def others_seconds() -> float:
     return everyone.user + everyone.system - own.user - own.system
 
 
-def measure(prompts: int, repeats: int) -> dict[str, Any]:
+def measure(prompts: int, repeats: int, form: str) -> dict[str, Any]:
     """Return everything that goes into the report."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch.set_num_threads(cores)
@@ -227,7 +235,7 @@ def measure(prompts: int, repeats: int) -> dict[str, Any]:
     lm = models.load(MODEL)
     if lm.device.type != "cpu":
         raise SystemExit("this benchmark is of float32 on a CPU: set CUDA_VISIBLE_DEVICES=-1")
-    texts = veto_texts(lm, prompts)
+    texts = veto_texts(lm, prompts, form)
     tokens = sum(len(lm.encode(text)) for text in texts)
     batch_size, tried = best_batch_size(lm, texts)
     harness, requests = wrapped(lm, batch_size), pair_requests(texts)
@@ -261,6 +269,7 @@ def measure(prompts: int, repeats: int) -> dict[str, Any]:
     }
     return {
         "model": MODEL,
+        "instruction": form,
         "prompts": prompts,
         "tokens": tokens,
         "repeats": repeats,
@@ -320,7 +329,8 @@ def table(report: dict[str, Any]) -> str:
             *lines,
             "",
             f"{report['model']}: {report['prompts']} prompts, {report['tokens']:,} tokens; "
-            f"medians of {report['repeats']} interleaved repeats; positions include padding",
+            f"instruction {report['instruction']}; medians of {report['repeats']} interleaved "
+            "repeats; positions include padding",
             f"valuegate / lm-eval: {report['ratio']:.2f} ({each}); "
             f"target {report['target']}: {verdict}",
             f"GEMM: {report['gemm_gigaflops']['median']:.0f} GFLOP/s at {GEMM_ROWS} rows",
@@ -340,12 +350,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--prompts", type=int, default=96, help="four a VETO pair (96)")
     parser.add_argument("--repeats", type=int, default=3, help="interleaved repeats (3)")
+    parser.add_argument(
+        "--instruction", choices=FORMS, default="first", help="its place in the prompt (first)"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/bench/yes_no.json"))
     arguments = parser.parse_args()
     if min(arguments.prompts, arguments.repeats) < 1:
         parser.error("--prompts and --repeats must be at least 1")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    report = measure(arguments.prompts, arguments.repeats)
+    report = measure(arguments.prompts, arguments.repeats, arguments.instruction)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(table(report))
