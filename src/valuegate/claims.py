@@ -224,7 +224,8 @@ def read(folder: Path) -> dict[str, Claim]:
                 else tuple(math.nan if end is None else end for end in entry[name])
                 for name in ("ci", "null")
             }
-            found[entry["id"]] = Claim(**{**entry, **ends, "value": value})
+            fields: dict[str, Any] = {**entry, **ends, "value": value}
+            found[entry["id"]] = Claim(**fields)
     return found
 
 

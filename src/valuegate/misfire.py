@@ -7,6 +7,8 @@ the evidence is told from a habit of saying yes. Figures are in `misfire_figures
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -29,7 +31,9 @@ _TOKENS_PER_CHARACTER = 0.155
 def plan(run: Run) -> list[Measurement]:
     """Return the section's measurements: the yes/no scores of the VETO prompts, one a model."""
     settings = run.settings(SECTION)
-    chosen = {key: settings[key] for key in ("one_per_scenario", "scenarios_per_category")}
+    chosen: dict[str, Any] = {
+        key: settings[key] for key in ("one_per_scenario", "scenarios_per_category")
+    }
     tokens = int(veto_items(**chosen)["text"].str.len().sum() * _TOKENS_PER_CHARACTER)
     return [
         Measurement(

@@ -118,9 +118,7 @@ def lens_figure(curves: pd.DataFrame) -> Drawn:
     left.plot(layers, curves["gap_sd"], color=house.GREEN, label="contrast minus stereotyped")
     left.axhline(0, color=house.GREY, linewidth=0.8)
     reach = 1.25 * float(np.nanmax(np.abs(curves[["low_sd", "high_sd", "band"]].to_numpy())))
-    left.set(
-        xlabel="layer", ylabel="gap (SD of that layer's log-odds)", ylim=(-reach, 1.35 * reach)
-    )
+    left.set(xlabel="layer", ylabel="gap (SD at that layer)", ylim=(-reach, 1.35 * reach))
     left.set_title("a  gap on evidence prompts")
     left.legend(fontsize="small", loc="upper left")
     for member in MEMBERS:
@@ -135,7 +133,7 @@ def lens_figure(curves: pd.DataFrame) -> Drawn:
     right.axhline(COMPETENT_AUROC, color="black", linewidth=0.8, linestyle="--")
     right.annotate("competent", (0, COMPETENT_AUROC), xytext=(0, 3), textcoords="offset points",
                    fontsize="small")  # fmt: skip
-    right.set(xlabel="layer", ylabel="evidence AUROC through the lens", ylim=(0.38, 0.82))
+    right.set(xlabel="layer", ylabel="evidence AUROC", ylim=(0.38, 0.82))
     right.set_title("b  evidence against foils")
     right.legend(fontsize="small", loc="lower left", ncols=2)
     return figure, curves
@@ -165,12 +163,21 @@ def published_figure(published: pd.DataFrame, ours: pd.DataFrame) -> Drawn:
             s=22,
             label=f"published, {label}",
         )
-    for name in ("GPT-5.4", "GPT-5.4-nano", "Llama-3.2-3B", "DeepSeek-R1", "Qwen3-4B"):
+    for name in ("GPT-5.4", "GPT-5.4-nano", "Llama-3.2-3B", "Gemini-3.1-Pro", "Qwen3-4B"):
         row = published[published["model"] == name].iloc[0]
         axes.annotate(name, (row["bias_rate"], row["mar"]), xytext=(5, 4),
                       textcoords="offset points", fontsize="x-small")  # fmt: skip
     inside = ours[(ours["bias_rate"] <= top) & (ours["mar"] <= top)]
-    axes.scatter(inside["bias_rate"], inside["mar"], color="black", marker="*", s=70, label="ours")
+    axes.scatter(
+        inside["bias_rate"],
+        inside["mar"],
+        color="black",
+        marker="*",
+        s=70,
+        label="ours",
+        clip_on=False,
+        zorder=3,
+    )
     axes.set(xlabel="bias rate (%)", ylabel="MAR, as published (%)", xlim=(0, top), ylim=(0, top))
     axes.set_aspect("equal")
     figure.legend(fontsize="small", loc="outside lower center", ncols=2)

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -96,7 +96,7 @@ def _lines(command: list[str], extra: dict[str, str]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _stopping() -> Iterator[None]:
+def _stopping() -> Generator[None]:
     """End our own child processes if we are interrupted; what they stored stays."""
     try:
         yield

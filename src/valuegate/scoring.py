@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ _ALONE = ContextVar("alone", default=False)
 
 
 @contextlib.contextmanager
-def unshared() -> Iterator[None]:
+def unshared() -> Generator[None]:
     """Run every row whole, sharing no prefix: what the audit compares the fast path with."""
     token = _ALONE.set(True)
     try:
