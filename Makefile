@@ -4,6 +4,7 @@ PROFILE ?= default
 SECTIONS ?=
 MODELS ?=
 JOBS ?= 0
+CLUSTER ?=
 PYTHON ?= python3
 # Index to take torch from; "https://download.pytorch.org/whl/cpu" avoids gigabytes of CUDA on Linux.
 TORCH_INDEX ?=
@@ -17,7 +18,7 @@ CHOSEN := --profile "$(PROFILE)" --sections "$(SECTIONS)" --models "$(MODELS)"
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 	@echo
-	@echo 'PROFILE=smoke|default|extended|public|full  SECTIONS=02,05  MODELS=name,name  JOBS=n'
+	@echo 'PROFILE=smoke|default|extended|public|full  SECTIONS=02,05  MODELS=name,name  JOBS=n  CLUSTER=slurm'
 
 setup: .venv/ready ## make .venv with the locked packages and a Jupyter kernel (about 3 minutes, 2 GB)
 
@@ -25,7 +26,7 @@ setup: .venv/ready ## make .venv with the locked packages and a Jupyter kernel (
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" bash tools/setup.sh
 
 paper: setup ## measure, run the notebooks, build PDF and HTML (about 5 minutes at first, then seconds)
-	@$(VALUEGATE) paper $(CHOSEN) --jobs $(JOBS)
+	@$(VALUEGATE) paper $(CHOSEN) --jobs $(JOBS) --cluster "$(CLUSTER)"
 
 plan: setup ## show the work ahead in prompts, tokens and minutes
 	@$(VALUEGATE) plan $(CHOSEN)

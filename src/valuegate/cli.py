@@ -39,6 +39,7 @@ def make_paper(
     sections: SectionsOption = "",
     models: ModelsOption = "",
     jobs: JobsOption = 0,
+    cluster: Annotated[str, typer.Option(help='"slurm" to measure on a cluster.')] = "",
 ) -> None:
     """Measure what is missing, run the notebooks, build PDF and HTML."""
     started = time.monotonic()
@@ -47,7 +48,7 @@ def make_paper(
 
     run = config.run(profile, sections, models)
     with Progress() as progress:
-        measured = runner.measure(run, jobs or runner.cores(), progress)
+        measured = runner.measure(run, jobs or runner.cores(), progress, cluster)
         executed = runner.notebooks(run, jobs or runner.cores(), progress)
     record = paper.run_record(run.name)
     publish.keep_results(run)

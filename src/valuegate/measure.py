@@ -111,7 +111,12 @@ def _version(package: str) -> str:
 
 
 def device_and_dtype() -> tuple[str, str]:
-    """Return the device kind and precision that models will run in, without loading torch."""
+    """Return the device kind and precision that models will run in, without loading torch.
+
+    `VALUEGATE_DEVICE` (cpu or cuda) says it where this machine only submits to a cluster's nodes.
+    """
+    if given := os.environ.get("VALUEGATE_DEVICE"):
+        return (given, "bfloat16" if given == "cuda" else "float32")
     built_for_cpu = importlib.metadata.version("torch").endswith("+cpu")
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     has_gpu = platform.system() == "Linux" and Path("/dev/nvidia0").exists() and not hidden
@@ -168,6 +173,7 @@ class Store:
             items = measurement.items()
             function = resolve(measurement.function)
             parts, seconds, tokens = [], 0.0, meter()
+            progress(0, len(items))
             for first in range(0, len(items), CHUNK_ROWS):
                 chunk = items.iloc[first : first + CHUNK_ROWS]
                 path = folder / f"part-{first:06d}-{len(chunk):03d}.parquet"

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from valuegate import paths
+from valuegate.cluster import lines as cluster_lines
 from valuegate.codehash import script_hash
 from valuegate.config import Run
 from valuegate.data import sha256
@@ -33,10 +34,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def measure(run: Run, jobs: int, progress: Progress) -> int:
+def measure(run: Run, jobs: int, progress: Progress, cluster: str = "") -> int:
     """Measure what the run plans and nobody stored yet; return how many measurements that was.
 
-    One process a model, at most `jobs` at once, cores shared evenly among them.
+    One process a model, at most `jobs` at once, cores shared evenly among them; with a `cluster`
+    ("slurm"), one job a model.
     """
     store = Store.of(run.name)
     todo = [m for m in unique(plan(run)) if not store.has(m)]
@@ -46,11 +48,13 @@ def measure(run: Run, jobs: int, progress: Progress) -> int:
     at_once = max(1, min(jobs, len(groups)))
     threads = max(1, cores() // at_once)
     with _stopping(), ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(lambda group: _worker(run, group, threads, progress), groups.values()))
+        list(pool.map(lambda g: _worker(run, g, threads, progress, cluster), groups.values()))
     return len(todo)
 
 
-def _worker(run: Run, group: Sequence[Measurement], threads: int, progress: Progress) -> None:
+def _worker(
+    run: Run, group: Sequence[Measurement], threads: int, progress: Progress, cluster: str
+) -> None:
     model = group[0].model
     job = paths.build(run.name) / "jobs" / f"{model}-{os.getpid()}.json"
     write_text(json.dumps({"run": run.name, "measurements": [asdict(m) for m in group]}), job)
@@ -58,7 +62,13 @@ def _worker(run: Run, group: Sequence[Measurement], threads: int, progress: Prog
     limits = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     progress.note(f"loading {model}")
     error = ""
-    for line in _lines([sys.executable, "-m", "valuegate.worker", str(job)], limits):
+    command = [sys.executable, "-m", "valuegate.worker", str(job)]
+    said = (
+        cluster_lines(cluster, command, limits, job.parent / "slurm", threads)
+        if cluster
+        else _lines(command, limits)
+    )
+    for line in said:
         if not line.startswith("{"):
             error = line or error
             continue
