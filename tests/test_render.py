@@ -104,6 +104,7 @@ def test_references_resolve_in_the_pdf_source(base):
         assert re.search(rf"#link\(<{target}>\)\[.*?{words}\]", source), (target, words)
         assert source.count(f"\n<{target}>") + source.count(f") <{target}>") == 1
     assert '"Bo “B” Two"' in source
+    assert 'alt: "Figure 1: The lens."' in source
 
 
 def test_references_resolve_in_tex(base):

@@ -11,11 +11,15 @@ local appendix = false
 local linked = {} -- claims that already have their anchor
 
 -- What fits: small letters on a line at 9 pt, the space around a column in letters, and the
--- smallest type (pt) a table may shrink to before its text wraps instead.
+-- type (pt) of a table that fits, of one whose cells wrap, and the smallest before they do.
 local LINE, GAP, TEXT, WRAPPED, SMALLEST = 104, 2, 9, 8, 7
 
 local function fail(...)
   error(table.concat({ ... }), 0)
+end
+
+local function quoted(text)
+  return '"' .. text:gsub('[\\"]', '\\%0') .. '"'
 end
 
 local function register(id, word, number)
@@ -72,8 +76,12 @@ local function image(img, alt)
   local file = io.open(img.src, 'rb')
   if not file then fail('the figure ', img.src, ' does not exist') end
   file:close()
-  if alt and not img.attributes.alt then img.attributes.alt = alt end
-  return img
+  if not img.attributes.alt then img.attributes.alt = alt end
+  if target ~= 'typst' then return img end
+  -- pandoc's typst writer drops the alternative text.
+  local width = img.attributes.width and ', width: ' .. img.attributes.width or ''
+  local words = quoted(img.attributes.alt)
+  return pandoc.RawInline('typst', '#image(' .. quoted(img.src) .. ', alt: ' .. words .. width .. ')')
 end
 
 local function figure(fig)
@@ -92,22 +100,24 @@ local function breadth(text)
 end
 
 local function measure(tbl)
-  -- Returns, for each column, the breadth of its longest cell and of its longest word.
-  local natural, least = {}, {}
-  local function row_widths(row)
+  -- Returns, for each column, the breadth when nothing wraps, when only the head wraps, and when
+  -- every cell wraps at its words.
+  local natural, whole, least = {}, {}, {}
+  local function row_widths(row, is_head)
     for column, cell in ipairs(row.cells) do
-      local text = stringify(cell.contents)
-      local longest = 0
+      local text, longest = stringify(cell.contents), 1
       for word in text:gmatch('[^%s]+') do longest = math.max(longest, breadth(word)) end
-      natural[column] = math.max(natural[column] or 1, breadth(text))
+      local all = math.max(breadth(text), 1)
+      natural[column] = math.max(natural[column] or 1, all)
+      whole[column] = math.max(whole[column] or 1, is_head and longest or all)
       least[column] = math.max(least[column] or 1, longest)
     end
   end
-  for _, row in ipairs(tbl.head.rows) do row_widths(row) end
+  for _, row in ipairs(tbl.head.rows) do row_widths(row, true) end
   for _, body in ipairs(tbl.bodies) do
-    for _, row in ipairs(body.body) do row_widths(row) end
+    for _, row in ipairs(body.body) do row_widths(row, false) end
   end
-  return natural, least
+  return natural, whole, least
 end
 
 local function sum(list)
@@ -116,23 +126,29 @@ local function sum(list)
   return total
 end
 
-local function fit(tbl)
-  -- Returns the type size and the width of each column (nil: as wide as the text).
-  local natural, least = measure(tbl)
-  local room = LINE - GAP * #natural
-  local size = TEXT * math.min(1, room / sum(natural))
-  if size >= SMALLEST then return size, nil end
-  local wrapped = room * TEXT / WRAPPED
-  local spare = wrapped - sum(least)
-  size = WRAPPED * math.min(1, wrapped / sum(least))
+local function spread(from, to, room)
+  -- Returns each column's share of the line: at least `from`, the rest in proportion to `to`.
+  local share = math.max(room - sum(from), 0) / math.max(sum(to) - sum(from), 1)
   local widths = {}
-  for column = 1, #natural do
-    local share = math.max(spare, 0) / math.max(sum(natural) - sum(least), 1)
-    widths[column] = least[column] + (natural[column] - least[column]) * share + GAP
+  for column = 1, #from do
+    widths[column] = from[column] + (to[column] - from[column]) * share + GAP
   end
   local total = sum(widths)
   for column = 1, #widths do widths[column] = math.floor(widths[column] / total * 1000) / 1000 end
-  return size, widths
+  return widths
+end
+
+local function fit(tbl)
+  -- Returns the type size and the width of each column (nil: as wide as the text).
+  local natural, whole, least = measure(tbl)
+  local room = LINE - GAP * #natural
+  local size = TEXT * math.min(1, room / sum(natural))
+  if size >= WRAPPED then return size, nil end
+  size = TEXT * math.min(1, room / sum(whole))
+  if size >= SMALLEST then return size, spread(whole, natural, room * TEXT / size) end
+  room = room * TEXT / WRAPPED
+  size = WRAPPED * math.min(1, room / sum(least))
+  return size, spread(least, natural, room)
 end
 
 local function keep_numbers_whole(tbl)
@@ -272,8 +288,7 @@ local function plain(list)
   return list:map(function(item)
     local name = stringify(item.name or item)
     if target ~= 'typst' then return pandoc.MetaInlines { pandoc.Str(name) } end
-    name = '"' .. name:gsub('[\\"]', '\\%0') .. '"'
-    return pandoc.MetaInlines { pandoc.RawInline('typst', name) }
+    return pandoc.MetaInlines { pandoc.RawInline('typst', quoted(name)) }
   end)
 end
 

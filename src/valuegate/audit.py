@@ -63,13 +63,19 @@ class Layer:
 
     @property
     def status(self) -> str:
-        """Return "pass", "fail" or "not run"."""
-        return "not run" if not self.ran else "fail" if self.problems else "pass"
+        """Return "pass", "fail" or "not run"; HOLDS, which reports results, "mixed" for "fail"."""
+        wrong = "mixed" if self.name == "HOLDS" else "fail"
+        return "not run" if not self.ran else wrong if self.problems else "pass"
+
+    def status_of(self, claim: str) -> str:
+        """Return the status of one claim in this layer."""
+        wrong = "no" if self.name == "HOLDS" else "fail"
+        return "not run" if not self.ran else wrong if claim in self.failed else "pass"
 
     def line(self) -> str:
         """Return the layer in one line."""
         note = f" ({self.note})" if self.note else ""
-        counts = f"{self.checked} checked, {len(self.problems)} wrong"
+        counts = f"{self.checked} checked, {len(self.problems)} do not hold"
         return f"{self.name:9} {self.status:8} {counts}{note}"
 
 
@@ -86,7 +92,7 @@ def audit(
 
 def failed(layers: list[Layer]) -> list[Layer]:
     """Return the layers that make an audit fail; HOLDS reports results and never does."""
-    return [layer for layer in layers if layer.name != "HOLDS" and layer.status == "fail"]
+    return [layer for layer in layers if layer.status == "fail"]
 
 
 def bound(record: Record) -> Layer:
@@ -322,14 +328,7 @@ def page(run: Run, record: Record, layers: list[Layer]) -> str:
                 "declared_first": declared_first(
                     id, paths.PAPER / "claims" / f"{section[:2]}.json"
                 ),
-                "statuses": {
-                    layer.name: "not run"
-                    if not layer.ran
-                    else "fail"
-                    if id in layer.failed
-                    else "pass"
-                    for layer in layers
-                },
+                "statuses": {layer.name: layer.status_of(id) for layer in layers},
             }
         )
     shown = [

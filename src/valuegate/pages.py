@@ -77,7 +77,7 @@ def notebook_page(executed: Path, title: str) -> str:
     """
     import nbformat
     from nbconvert import HTMLExporter
-    from pygments.formatters import HtmlFormatter
+    from pygments.formatters.html import HtmlFormatter
 
     try:
         notebook = nbformat.read(executed, as_version=4)

@@ -226,6 +226,8 @@ def _plain(sentence: str) -> str:
     """Return a sentence without its markup, for people."""
     sentence = re.sub(r"!\[|\]\([^)]*\)|\{[#.][^}]*\}|^#+ |[*`]|^: ", "", sentence.strip())
     sentence = re.sub(r"\[(-?@[^\]]*)\]", "", sentence)
+    for kind, word in (("fig", "the figure"), ("tbl", "the table"), ("sec", "the section")):
+        sentence = re.sub(rf"-?@{kind}:[\w-]+", word, sentence)
     return re.sub(r"\s+", " ", sentence).strip()
 
 

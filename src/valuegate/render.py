@@ -73,6 +73,7 @@ def render_pdf(markdown: str, base: Path, out: Path, bibliography: Path) -> None
             raise ValueGateError(f"typst: {_one_line(str(error))}") from None
         if warnings:
             raise ValueGateError(f"typst: {_one_line(warnings[0].message)}")
+        assert isinstance(pdf, bytes)  # a list only for formats of one file a page
         path.write_bytes(pdf)
 
     _replace(out, compile_to)

@@ -54,11 +54,15 @@ def read_yaml(path: Path, schema: type[T] | Any) -> T:
 
 def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:
     """Return the line (from 1) of the deepest part of `location` that exists in the file."""
-    line = 1
+    line, tagged = 1, None
     for part in location:
         if isinstance(node, yaml.MappingNode):
-            pair = next((pair for pair in node.value if pair[0].value == str(part)), None)
-            if pair is None:  # a tag of a union, or a key that is missing
+            keys = {key.value: (key, value) for key, value in node.value}
+            if node is not tagged and "kind" in keys and keys["kind"][1].value == part:
+                tagged = node  # the tag of a union, which may be called as a key is ("url")
+                continue
+            pair = keys.get(str(part))
+            if pair is None:  # a key that is missing
                 continue
             line, node = pair[0].start_mark.line + 1, pair[1]
         elif isinstance(node, yaml.SequenceNode) and part in range(len(node.value)):
