@@ -20,7 +20,7 @@ help: ## list the targets
 	@echo
 	@echo 'PROFILE=smoke|default|extended|public|full  SECTIONS=02,05  MODELS=name,name  JOBS=n  CLUSTER=slurm'
 
-setup: .venv/ready ## make .venv with the locked packages and a Jupyter kernel (about 3 minutes, 2 GB)
+setup: .venv/ready ## make .venv with the locked packages and a Jupyter kernel (about 3 minutes, 2.5 GB)
 
 .venv/ready: requirements.lock pyproject.toml
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" bash tools/setup.sh

@@ -11,7 +11,7 @@ command -v "$python" >/dev/null || fail "no $python; install Python 3.11 or newe
 "$python" -c 'import venv, ensurepip' 2>/dev/null \
   || fail "this Python has no venv; on Debian or Ubuntu: apt-get install python3-venv"
 
-echo "setup: a virtual environment in .venv (about 3 minutes and 2 GB)"
+echo "setup: a virtual environment in .venv (about 3 minutes and 2.5 GB)"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip=(.venv/bin/python -m pip --disable-pip-version-check --quiet)
 note() { echo "setup: $1"; }

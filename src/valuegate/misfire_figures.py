@@ -163,7 +163,7 @@ def published_figure(published: pd.DataFrame, ours: pd.DataFrame) -> Drawn:
             s=22,
             label=f"published, {label}",
         )
-    for name in ("GPT-5.4", "GPT-5.4-nano", "Llama-3.2-3B", "Gemini-3.1-Pro", "Qwen3-4B"):
+    for name in ("GPT-5.4", "GPT-5.4-nano", "Llama-3.2-3B", "Qwen3-4B"):
         row = published[published["model"] == name].iloc[0]
         axes.annotate(name, (row["bias_rate"], row["mar"]), xytext=(5, 4),
                       textcoords="offset points", fontsize="x-small")  # fmt: skip

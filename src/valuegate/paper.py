@@ -26,6 +26,7 @@ from valuegate.schema import Strict, read_yaml
 
 TOKEN = re.compile(
     r"\{\{(?P<id>[a-z]+\.[A-Za-z0-9_]+)(?:\.(?P<part>[a-z]+))?(?::(?P<format>[^{}]+))?\}\}"
+    r"(?P<unit>%?)"
 )
 ANY_TOKEN = re.compile(r"\{\{.*?\}\}")
 PARTS = ("ci", "n", "clusters", "null", "p", "verdict")
@@ -167,14 +168,15 @@ def fill(
             if name not in known:
                 raise unknown("published number", name, known)
             entry = known[name]
-            return entry.value if plain else f"{entry.value} [@{entry.source}, {entry.locator}]"
+            value = entry.value + match["unit"]
+            return value if plain else f"{value} [@{entry.source}, {entry.locator}]"
         if prefix == "table":
             return "" if plain else pipe_table(tables / f"{name}.csv")
         if id not in found:
             raise unknown("claim in paper/paper.md", id, found)
         if part is not None and part not in PARTS:
             raise unknown(f"part of {id}", part, PARTS)
-        shown = _shown(found[id], part, form, declared, found)
+        shown = _shown(found[id], part, form, declared, found, match["unit"])
         return shown if plain else f'[{shown}]{{.claim data-claim="{id}"}}'
 
     for paragraph in re.split(r"\n\s*\n", text):
@@ -196,6 +198,7 @@ def _shown(
     form: str | None,
     declared: Mapping[str, Declaration],
     found: Mapping[str, Claim],
+    unit: str,
 ) -> str:
     if part == "verdict":
         return claims.verdict(claim.id, declared, found)
@@ -216,7 +219,7 @@ def _shown(
     except ValueError as error:
         raise ValueGateError(f"paper/paper.md: {claim.id}: format {form!r}: {error}") from error
     # In print a minus sign, and the words that keep a meaningless number from being used.
-    text = " to ".join(ends).replace("-", "−")
+    text = " to ".join(ends).replace("-", "−") + unit
     if part is None and not claims.interpretable(claim.id, declared, found):
         text += " (not interpretable)"
     return text
