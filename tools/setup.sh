@@ -23,4 +23,8 @@ note "3 of 4: valuegate"
 "${pip[@]}" install --no-deps --editable .
 note "4 of 4: the Jupyter kernel"
 .venv/bin/python -m ipykernel install --sys-prefix --name valuegate --display-name valuegate >/dev/null
+# A double click on the .py half of a notebook opens it as a notebook, too.
+mkdir -p .venv/share/jupyter/lab/settings
+echo '{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"python": "Jupytext Notebook"}}}' \
+  > .venv/share/jupyter/lab/settings/overrides.json
 touch .venv/ready
