@@ -230,12 +230,12 @@ def test_unique_and_json(toy):
 def test_a_measurement_is_computed_once(toy, store, lm):
     measurement, done = toy_measurement(settings={"factor": 3}), []
     assert not store.has(measurement)
-    spent = iter([100.0, 142.4])
+    spent = iter([100, 110.4, 115, 125, 125, 136, 140, 151])  # before and after each slice
     table = store.compute(measurement, lm, lambda *counts: done.append(counts), lambda: next(spent))
     assert list(table["item"]) == list(range(7))
     assert list(table["score"]) == list(range(7))
     assert calls(lm) == [0, 2, 4, 6]
-    assert done == [(2, 7), (4, 7), (6, 7), (7, 7)]
+    assert done == [(0, 7), (2, 7), (4, 7), (6, 7), (7, 7)]
     assert store.has(measurement)
     again = store.compute(measurement, lm)
     pd.testing.assert_frame_equal(again, table)
@@ -285,8 +285,10 @@ def test_a_half_is_never_read(toy, store, lm):
 def test_a_failure_at_the_end_leaves_no_meta(toy, store, lm, monkeypatch):
     measurement = toy_measurement()
 
-    def fail(_text: str, _path: Path) -> None:
-        raise ValueGateError("disk full")
+    def fail(text: str, path: Path) -> None:
+        if path.name == "meta.json":
+            raise ValueGateError("disk full")
+        path.write_text(text)
 
     with monkeypatch.context() as patched:
         patched.setattr(measure, "write_text", fail)

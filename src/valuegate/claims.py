@@ -88,6 +88,12 @@ def declarations() -> dict[str, Declaration]:
     for entry in entries:
         if entry.needs and entry.needs not in found:
             raise unknown(f"claim needed by {entry.id}", entry.needs, found)
+    for entry in entries:
+        chain = [entry.id]
+        while (needed := found[chain[-1]].needs) is not None:
+            if needed in chain:
+                raise ValueGateError(f"paper/claims.yml: {' needs '.join([*chain, needed])}")
+            chain.append(needed)
     return found
 
 
@@ -147,8 +153,11 @@ class Ledger:
         p: float | None = None,
         model: str = "",
         seed: int = 0,
-    ) -> str:
-        """Return one line for the reader, after storing the claim (see `Claim` for the fields).
+    ) -> None:
+        """Store a claim (see `Claim` for the fields), and show the reader its line.
+
+        Shown at once, not returned: of a loop's claims a notebook would show none, and of several
+        in a cell the last, and the audit looks for every line in the executed notebook.
 
         Raises:
             ValueGateError: the id is not declared, or claimed twice with different values.
@@ -178,9 +187,14 @@ class Ledger:
                 "notebook_code": self.notebook_code,
             },
         )
+        if id in self.found and _plain(self.found[id]) != _plain(claim):
+            raise ValueGateError(
+                f"{id} is claimed twice: first {line(self.found[id])}, now {line(claim)}; "
+                "run the notebook from its first cell"
+            )
         self.found[id] = claim
         self.write()
-        return line(claim)
+        _show(line(claim))
 
     def write(self) -> None:
         """Write all claims so far; the file is whole at any time."""
@@ -201,6 +215,13 @@ def line(claim: Claim) -> str:
     return f"{claim.id} = {claim.value:.4g}{interval} {claim.unit}, n = {claim.n}"
 
 
+def _show(text: str) -> None:
+    # A display and not a print: the kernel cuts what is printed into pieces by the clock.
+    from IPython.display import display  # slow to import
+
+    display({"text/plain": text}, raw=True)
+
+
 def _plain(claim: Claim) -> dict[str, Any]:
     """Return a claim as JSON can hold it; an undefined number is null."""
 
@@ -216,7 +237,11 @@ def read(folder: Path) -> dict[str, Claim]:
     """Return all claims in a folder of section files, by id."""
     found: dict[str, Claim] = {}
     for path in sorted(folder.glob("*.json")):
-        for entry in json.loads(path.read_text(encoding="utf-8"))["claims"]:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueGateError(f"{path}: broken JSON: {error}; run `make paper`") from error
+        for entry in content["claims"]:
             value = math.nan if entry["value"] is None else entry["value"]
             ends = {
                 name: None
@@ -272,7 +297,8 @@ def verdict(id: str, declared: Mapping[str, Declaration], found: Mapping[str, Cl
     """Return one of four fixed phrases.
 
     Not testable where what it needs is not supported. Else, an effect that meets its expectation
-    and lies inside its null is explained by the null; otherwise it is supported or it is not.
+    and lies inside its null is explained by the null; otherwise it is supported or it is not. A
+    null that is undefined supports nothing.
     """
     if not interpretable(id, declared, found):
         return NOT_TESTABLE
@@ -280,6 +306,8 @@ def verdict(id: str, declared: Mapping[str, Declaration], found: Mapping[str, Cl
     if not holds(entry.expect, claim, entry.tolerance):
         return NOT_SUPPORTED
     directed = entry.expect.above is not None or entry.expect.below is not None
-    if directed and claim.null is not None and claim.null[0] <= claim.value <= claim.null[1]:
-        return EXPLAINED
-    return SUPPORTED
+    if not directed or claim.null is None:
+        return SUPPORTED
+    if any(math.isnan(end) for end in claim.null):
+        return NOT_SUPPORTED
+    return EXPLAINED if claim.null[0] <= claim.value <= claim.null[1] else SUPPORTED

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,12 @@ MINUTES = 24 * 60  # a job's limit unless VALUEGATE_SLURM says otherwise
 
 
 def lines(
-    cluster: str, command: Sequence[str], environment: Mapping[str, str], folder: Path, threads: int
+    cluster: str,
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    threads: int,
+    stopped: threading.Event,
 ) -> Iterator[str]:
     """Yield what the command prints on a node, until the job ends.
 
@@ -32,6 +37,7 @@ def lines(
         folder: where submitit keeps the job's script and log; shared with the nodes.
         threads: cores to ask for. `VALUEGATE_SLURM` holds more of submitit's parameters as JSON,
             such as `{"slurm_partition": "gpu", "gpus_per_node": 1, "timeout_min": 600}`.
+        stopped: set by an interrupt; the job is then cancelled.
 
     Raises:
         ValueGateError: no such cluster, none reachable from here, bad parameters, a failed job.
@@ -58,13 +64,13 @@ def lines(
             f"cannot submit to {cluster}: {first}; is sbatch on the path?"
         ) from error
     try:
-        yield from _tail(job)
+        yield from _tail(job, stopped)
     finally:
         if not job.done():
             job.cancel(check=False)
 
 
-def _tail(job: Any) -> Iterator[str]:
+def _tail(job: Any, stopped: threading.Event) -> Iterator[str]:
     log = Path(job.paths.stdout)
     seen = 0
     while True:
@@ -75,7 +81,8 @@ def _tail(job: Any) -> Iterator[str]:
         seen = len(whole)
         if ended:
             break
-        time.sleep(POLL_SECONDS)
+        if stopped.wait(POLL_SECONDS):
+            return
     if error := job.exception():
         last = (str(error).strip().splitlines() or ["no message"])[-1]
         yield f"job {job.job_id}: {last}"

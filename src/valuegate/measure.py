@@ -6,6 +6,7 @@ of a measurement that was cut off stays as parts, and the next run goes on from 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib
@@ -172,21 +173,24 @@ class Store:
                 return self.table(measurement)
             items = measurement.items()
             function = resolve(measurement.function)
-            parts, seconds, tokens = [], 0.0, meter()
+            parts, costs = [], []
             progress(0, len(items))
             for first in range(0, len(items), CHUNK_ROWS):
                 chunk = items.iloc[first : first + CHUNK_ROWS]
                 path = folder / f"part-{first:06d}-{len(chunk):03d}.parquet"
+                cost = path.with_suffix(".json")  # beside each part, so that a resumed run adds up
                 if not path.exists():
-                    started = time.perf_counter()
+                    started, tokens = time.perf_counter(), meter()
                     found = function(lm, chunk, **measurement.settings)
-                    seconds += time.perf_counter() - started
+                    spent = [time.perf_counter() - started, meter() - tokens]
+                    write_text(json.dumps(spent), cost)
                     if len(found) != len(chunk):
                         raise ValueGateError(
                             f"{measurement.label}: {len(found)} rows for {len(chunk)} items"
                         )
                     write_table(found, path)
                 parts.append(pd.read_parquet(path))
+                costs.append(json.loads(cost.read_text()))
                 progress(first + len(chunk), len(items))
             table = pd.concat(parts, ignore_index=True)
             write_table(table, folder / "table.parquet")
@@ -196,11 +200,11 @@ class Store:
                 "ingredients": measurement.ingredients(),
                 "rows": len(table),
                 "tokens_planned": measurement.tokens,
-                "tokens": round(meter() - tokens),
-                "seconds": round(seconds, 1),
+                "tokens": round(sum(tokens for _, tokens in costs)),
+                "seconds": round(sum(seconds for seconds, _ in costs), 1),
             }
             write_text(json.dumps(meta, indent=1), folder / "meta.json")
-            for part in folder.glob("part-*.parquet"):
+            for part in folder.glob("part-*"):
                 part.unlink()
             return self.table(measurement)  # what every later caller gets
 
@@ -218,18 +222,20 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 def write_text(text: str, path: Path) -> None:
     """Write a text file that is either whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise _disk_error(path, error) from error
 
 
 def _disk_error(path: Path, error: OSError) -> ValueGateError:
-    free = shutil.disk_usage(path.parent).free / 1e9
+    there = next(folder for folder in path.absolute().parents if folder.is_dir())
+    free = shutil.disk_usage(there).free / 1e9
     reason = error.strerror or error
     return ValueGateError(
         f"cannot write {path.name} in {path.parent}: {reason} ({free:.1f} GB free); "

@@ -35,7 +35,10 @@ NUMBER_WORDS = (
     r"fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|"
     r"ninety|hundred|thousand|million|billion|dozen|half|halves|twice|thrice|third|quarter"
 )
-NUMERAL = re.compile(rf"\d[\d.,]*|\b(?:{NUMBER_WORDS})s?\b", re.IGNORECASE)
+# Fractions and raised or lowered digits too. An underscore marks emphasis; it is no part of a word.
+NUMERAL = re.compile(
+    rf"[\d¼-¾⅐-↉²³¹⁰-⁹₀-₉][\d.,]*|(?<![^\W_])(?:{NUMBER_WORDS})s?(?![^\W_])", re.IGNORECASE
+)
 
 
 class Published(Strict):
@@ -119,12 +122,12 @@ def unbound(text: str) -> list[str]:
     ]
     allowed += [re.compile(re.escape(name)) for name in sorted(names, key=len, reverse=True)]
     accounted = [
-        re.compile(r"^date: .*$", re.MULTILINE),
+        re.compile(r"^date: \d{4}-\d\d-\d\d$", re.MULTILINE),
         re.compile(r"<!--.*?-->", re.DOTALL),
         re.compile(r"```.*?```", re.DOTALL),
         re.compile(r"`[^`\n]+`"),
         ANY_TOKEN,
-        re.compile(r"\$[^$\n]+\$"),
+        re.compile(r"\$(?=\S)[^$\n]+(?<=\S)\$(?!\d)"),  # as pandoc tells math from dollars
         re.compile(r"\]\([^)\s]*\)"),
         re.compile(r"\{[#.][^}\n]*\}"),
         re.compile(r"-?@[A-Za-z][\w:.-]*\w"),
@@ -174,6 +177,8 @@ def fill(
             return "" if plain else pipe_table(tables / f"{name}.csv")
         if id not in found:
             raise unknown("claim in paper/paper.md", id, found)
+        if id not in declared:
+            raise unknown("claim (declare it in paper/claims.yml)", id, declared)
         if part is not None and part not in PARTS:
             raise unknown(f"part of {id}", part, PARTS)
         shown = _shown(found[id], part, form, declared, found, match["unit"])

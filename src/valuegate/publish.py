@@ -42,7 +42,7 @@ def compare(record: paper.Record) -> Comparison:
     declared = claims.declarations()
     ours, theirs = claims.read(record.claims), claims.read(paper.published_record().claims)
     equal, differ = [], []
-    for id in sorted(ours.keys() & theirs.keys()):
+    for id in sorted(ours.keys() & theirs.keys() & declared.keys()):
         same = claims.close(ours[id], theirs[id], declared[id].tolerance)
         (equal if same else differ).append(id)
     return Comparison(equal, differ)

@@ -155,7 +155,7 @@ def third_party() -> str:
     lines = [
         "# Third-party data and models",
         "",
-        "Written by `valuegate registry third-party` from `data/registry.yml`; a test keeps the",
+        "Written by `valuegate third-party` from `data/registry.yml`; a test keeps the",
         "two equal. None of these files is in this repository unless the source says so.",
     ]
     for heading, entries in (("Data sets", load().datasets), ("Models", load().models)):

@@ -67,7 +67,7 @@ def _worker(
     error = failure = ""
     command = [sys.executable, "-m", "valuegate.worker", str(job)]
     said = (
-        cluster_lines(cluster, command, limits, job.parent / "slurm", threads)
+        cluster_lines(cluster, command, limits, job.parent / "slurm", threads, _stopped)
         if cluster
         else _lines(command, limits)
     )
@@ -135,7 +135,6 @@ def _pool(threads: int) -> Generator[ThreadPoolExecutor]:
             yield pool
         except KeyboardInterrupt:
             _stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
             for child in list(_children):
                 child.terminate()
             print("stopped; what was measured is kept, run again to go on", file=sys.stderr)
