@@ -8,7 +8,7 @@ import pytest
 
 from valuegate import config, paths, results
 from valuegate.errors import ValueGateError
-from valuegate.notebook import MODULES, plan
+from valuegate.sections import MODULES, plan
 
 PROFILES = sorted(path.stem for path in paths.PROFILES.glob("*.yml"))
 TINY = """\

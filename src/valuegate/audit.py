@@ -32,9 +32,9 @@ from valuegate.data import sha256
 from valuegate.errors import ValueGateError
 from valuegate.history import declared_first
 from valuegate.measure import Measurement, unique, write_text
-from valuegate.notebook import plan
 from valuegate.paper import Record
 from valuegate.progress import Progress
+from valuegate.sections import plan
 
 RESCORED_ROWS = 20  # of each section and stage, at most
 RESCORED_ROWS_IN_ALL = 300

@@ -297,8 +297,9 @@ def verdict(id: str, declared: Mapping[str, Declaration], found: Mapping[str, Cl
     """Return one of four fixed phrases.
 
     Not testable where what it needs is not supported. Else, an effect that meets its expectation
-    and lies inside its null is explained by the null; otherwise it is supported or it is not. A
-    null that is undefined supports nothing.
+    and lies inside its null is explained by the null; otherwise it is supported or it is not. On the
+    far side of the null (a rate above zero, and lower than chance gives) an effect is the opposite
+    of the claim's, and a null that is undefined supports nothing.
     """
     if not interpretable(id, declared, found):
         return NOT_TESTABLE
@@ -308,6 +309,8 @@ def verdict(id: str, declared: Mapping[str, Declaration], found: Mapping[str, Cl
     directed = entry.expect.above is not None or entry.expect.below is not None
     if not directed or claim.null is None:
         return SUPPORTED
-    if any(math.isnan(end) for end in claim.null):
-        return NOT_SUPPORTED
-    return EXPLAINED if claim.null[0] <= claim.value <= claim.null[1] else SUPPORTED
+    low, high = claim.null
+    if low <= claim.value <= high:
+        return EXPLAINED
+    beyond = claim.value > high if entry.expect.above is not None else claim.value < low
+    return SUPPORTED if beyond else NOT_SUPPORTED

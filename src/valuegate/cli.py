@@ -69,7 +69,7 @@ def show_plan(
     profile: ProfileOption = "default", sections: SectionsOption = "", models: ModelsOption = ""
 ) -> None:
     """Show the work ahead, in tokens and minutes, and what is stored already."""
-    from valuegate.notebook import plan
+    from valuegate.sections import plan
 
     run = config.run(profile, sections, models)
     store = Store.of(run.name)

@@ -1,13 +1,18 @@
-"""Section 02's items: the VETO prompts as a table. Runs no model and never loads torch."""
+"""Section 02's items, the VETO prompts as a table, and its plan. Never loads torch or scipy."""
 
 from __future__ import annotations
 
 import functools
 import json
+from typing import Any
 
 import pandas as pd
 
 from valuegate import data, veto_pairs
+from valuegate.config import Run
+from valuegate.measure import Measurement
+
+SECTION = "02_misfired_alignment"
 
 # The published protocol's shape, a system line and a tail that restates the format, in our words
 # and without its JSON (arXiv 2606.18656, evaluation and mechanism scripts of the release).
@@ -48,6 +53,31 @@ def veto_items(
     items["text"] += "\n" + INSTRUCTION
     items["system"] = SYSTEM
     return items
+
+
+# Counted on the embedded model: forward tokens a character with shared prefixes and contexts.
+_TOKENS_PER_CHARACTER = 0.155
+
+
+def plan(run: Run) -> list[Measurement]:
+    """Return the section's measurements: the yes/no scores of the VETO prompts, one a model."""
+    settings = run.settings(SECTION)
+    chosen: dict[str, Any] = {
+        key: settings[key] for key in ("one_per_scenario", "scenarios_per_category")
+    }
+    tokens = int(veto_items(**chosen)["text"].str.len().sum() * _TOKENS_PER_CHARACTER)
+    return [
+        Measurement(
+            section=SECTION,
+            name="evidence",
+            model=model,
+            function="misfire_run:evidence",
+            load_items="misfire_items:veto_items",
+            item_settings=chosen,
+            tokens=tokens,
+        )
+        for model in run.models
+    ]
 
 
 def pair_counts(pairs: list[veto_pairs.Pair]) -> pd.DataFrame:

@@ -6,7 +6,6 @@ replay (tables are those of a record) and by hand in JupyterLab (a missing table
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import sys
@@ -18,19 +17,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from valuegate import claims, config, house, paths, results
-from valuegate.config import Run
-from valuegate.measure import Measurement, Store
-
-MODULES = {"02_misfired_alignment": "misfire"}
-
-
-def plan(run: Run) -> list[Measurement]:
-    """Return the measurements of a run's sections."""
-    return [
-        measurement
-        for section in run.sections
-        for measurement in importlib.import_module(f"valuegate.{MODULES[section]}").plan(run)
-    ]
+from valuegate.measure import Store
+from valuegate.sections import plan
 
 
 class Section:

@@ -8,6 +8,7 @@ a table that a notebook printed. Any other number stops the build. How a page lo
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,9 @@ import yaml
 from valuegate import claims, paths, registry, render, results
 from valuegate.claims import Claim, Declaration
 from valuegate.config import Run
+from valuegate.data import sha256
 from valuegate.errors import ValueGateError, unknown
+from valuegate.measure import write_text
 from valuegate.schema import Strict, read_yaml
 
 TOKEN = re.compile(
@@ -290,6 +293,23 @@ def build(run: Run, record: Record, out: Path, *, tex: bool = False) -> Filled:
     if tex:
         render.render_tex(*arguments, out / "valuegate.tex", bibliography)
         return filled
+    stamp, pages = (
+        _stamp(filled.markdown, record, bibliography),
+        ("valuegate.html", "valuegate.pdf"),
+    )
+    known = out / "stamp"
+    if known.exists() and known.read_text() == stamp and all((out / p).exists() for p in pages):
+        return filled
     render.render_html(*arguments, out / "valuegate.html", bibliography)
     render.render_pdf(*arguments, out / "valuegate.pdf", bibliography)
+    write_text(stamp, known)
     return filled
+
+
+def _stamp(markdown: str, record: Record, bibliography: Path) -> str:
+    """Return the hash of all that the rendered paper is made of."""
+    looks = [p for folder in ("filters", "templates") for p in (paths.PAPER / folder).rglob("*")]
+    files = [bibliography, paths.SRC / "render.py", paths.ROOT / "requirements.lock", *looks]
+    files += record.figures.glob("*.svg")
+    hashes = [sha256(path) for path in sorted(files) if path.is_file()]
+    return hashlib.sha256("\n".join([markdown, *hashes]).encode()).hexdigest()

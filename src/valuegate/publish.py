@@ -15,7 +15,7 @@ from valuegate.config import Run
 from valuegate.data import place
 from valuegate.errors import ValueGateError
 from valuegate.measure import Store, unique, write_text
-from valuegate.notebook import plan
+from valuegate.sections import plan
 
 # Files that paper and publish write themselves may differ from the last commit.
 WRITTEN = ("figures/", "paper/claims/", "paper/notebooks/", "paper/valuegate", "paper/audit.html",

@@ -25,8 +25,8 @@ from valuegate.config import Run
 from valuegate.data import sha256
 from valuegate.errors import ValueGateError
 from valuegate.measure import Measurement, Store, unique, write_text
-from valuegate.notebook import plan
 from valuegate.progress import Progress
+from valuegate.sections import plan
 
 _children: set[subprocess.Popen[str]] = set()
 _stopped = threading.Event()

@@ -1,0 +1,19 @@
+"""Which module plans which section. Imports them only when asked, and they load no model."""
+
+from __future__ import annotations
+
+import importlib
+
+from valuegate.config import Run
+from valuegate.measure import Measurement
+
+MODULES = {"02_misfired_alignment": "misfire_items"}
+
+
+def plan(run: Run) -> list[Measurement]:
+    """Return the measurements of a run's sections."""
+    return [
+        measurement
+        for section in run.sections
+        for measurement in importlib.import_module(f"valuegate.{MODULES[section]}").plan(run)
+    ]

@@ -1,0 +1,120 @@
+"""Section 02's items: the VETO prompts rebuilt from BBQ, as tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from valuegate import config, misfire
+from valuegate.misfire_items import (
+    INSTRUCTION,
+    SYSTEM,
+    foil_sources,
+    pair_counts,
+    pairs,
+    plan,
+    veto_items,
+)
+from valuegate.veto_pairs import CATEGORIES, PAIRS_PER_SCENARIO
+
+pytestmark = pytest.mark.model  # BBQ comes in a wheel
+
+# Of the release's file of pairs, counted there.
+PAIRS = {"Gender_identity": 520, "Age": 360, "SES": 320, "Race_ethnicity": 230,
+         "Disability_status": 181, "Physical_appearance": 163, "Religion": 150,
+         "Sexual_orientation": 108}  # fmt: skip
+# One pair a scenario: scenarios of each category.
+SCENARIOS = {"Age": 25, "Disability_status": 23, "Gender_identity": 30, "Physical_appearance": 23,
+             "Race_ethnicity": 25, "Religion": 25, "SES": 23, "Sexual_orientation": 25}  # fmt: skip
+
+
+def test_the_published_number_of_pairs():
+    found = pair_counts(pairs())
+    assert len(pairs()) == 2032
+    assert len({pair.id for pair in pairs()}) == 2032
+    by_name = found.set_index("category")
+    for category, count in PAIRS.items():
+        assert by_name.loc[category.replace("_", " "), "pairs"] == count
+        assert by_name.loc[category.replace("_", " "), "scenarios"] == SCENARIOS[category]
+    assert list(found["category"]) == [*(c.replace("_", " ") for c in CATEGORIES), "all"]
+    assert by_name.loc["all", "pairs"] == 2032
+    assert by_name.loc["all", "scenarios"] == sum(SCENARIOS.values()) == 199
+    assert by_name.loc["all", "negated"] == sum(pair.negated for pair in pairs())
+    assert max(by_name["pairs"] / by_name["scenarios"]) <= PAIRS_PER_SCENARIO
+
+
+@pytest.mark.parametrize(
+    ("one", "most", "count"),
+    [(True, None, 199), (False, None, 2032), (True, 4, 4 * 8), (True, 1, 8), (True, 24, 189)],
+)
+def test_four_rows_a_pair(one, most, count):
+    items = veto_items(one_per_scenario=one, scenarios_per_category=most)
+    assert len(items) == 4 * count
+    assert items["pair"].nunique() == count
+    if one:
+        assert items["scenario"].nunique() == count
+    each = items.groupby("pair")[["member", "probe"]].value_counts()
+    assert (each == 1).all()
+    assert len(each) == 4 * count
+    assert misfire.check(items) is items
+
+
+def test_fields():
+    items = veto_items()
+    assert list(items["gold"].unique()) == [1, 0]
+    assert ((items["gold"] == 1) == (items["probe"] == "evidence")).all()
+    assert (items["system"] == SYSTEM).all()
+    assert items["text"].str.endswith("?\n" + INSTRUCTION).all()
+    assert (items["text"].str.count(INSTRUCTION) == 1).all()
+    assert items["text"].is_unique
+    # A foil asks another question of the same text; its source is said for foils only.
+    assert items["foil_source"].isna().equals(items["probe"] == "evidence")
+    sources = {"other_member", "own_record"}
+    assert set(items["foil_source"].dropna()) == sources
+    for _, rows in items.groupby(["pair", "member"]):
+        evidence, foil = (
+            rows.loc[rows["probe"] == p, "text"].iloc[0] for p in ("evidence", "foil")
+        )
+        shared = len(evidence) - len(evidence.lstrip())
+        while evidence[shared] == foil[shared]:
+            shared += 1
+        assert shared > 40, rows  # the context, and the question's first word
+    counts = items.groupby("category")["pair"].nunique()
+    assert dict(counts) == SCENARIOS
+    # The members of a pair differ in whom the text proves it of.
+    wide = items[items["probe"] == "evidence"].pivot(index="pair", columns="member", values="text")
+    assert (wide["contrast"] != wide["stereotyped"]).all()
+
+
+def test_items_are_the_same_each_time_and_a_part_of_the_whole():
+    assert veto_items().equals(veto_items())
+    whole, part = veto_items(), veto_items(scenarios_per_category=4)
+    assert set(part["text"]) <= set(whole["text"])
+    assert set(part["pair"]) <= set(whole["pair"])
+    assert set(whole["text"]) <= set(veto_items(one_per_scenario=False)["text"])
+
+
+@pytest.mark.parametrize("profile", ["default", "smoke", "extended"])
+def test_the_plan_measures_these_items(profile):
+    run = config.run(profile, "", "smollm2-135m-instruct,qwen3-8b")
+    planned = plan(run)
+    settings = run.settings(misfire.SECTION)
+    expected = veto_items(settings["one_per_scenario"], settings["scenarios_per_category"])
+    assert [m.model for m in planned] == ["smollm2-135m-instruct", "qwen3-8b"]
+    for measurement in planned:
+        assert measurement.items().equals(expected)
+        assert (measurement.section, measurement.name) == (misfire.SECTION, "evidence")
+        assert measurement.checked == "log_odds"
+        assert 0 < measurement.tokens <= run.profile.budget_tokens
+
+
+def test_foil_sources_by_hand():
+    found = foil_sources(pairs())
+    assert len(found) == 2 * 2032
+    from_pair = sum(
+        (pair.stereotyped_foil_source == "other_member")
+        + (pair.contrast_foil_source == "other_member")
+        for pair in pairs()
+    )
+    assert found["from_pair"].sum() == from_pair
+    assert found["from_pair"].mean() == pytest.approx(0.7675, abs=1e-4)
+    assert found["scenario"].nunique() == 199
