@@ -29,6 +29,7 @@ from valuegate.progress import Progress
 
 SOURCES = Path(valuegate.__file__).parent
 SECTION, OTHER = "02_misfired_alignment", "03_moral_indifference"
+KEPT = ["lock", "part-000000-192.json", "part-000000-192.parquet"]  # of a run cut off
 ROWS = 2 * measure.CHUNK_ROWS + 16  # three slices
 FIRSTS = [0, measure.CHUNK_ROWS, 2 * measure.CHUNK_ROWS]
 
@@ -134,7 +135,12 @@ def project(tmp_path, monkeypatch) -> Iterator[Path]:
     """A project in a folder, used by this process and by those that it starts."""
     source = tmp_path / "src" / "valuegate"
     shutil.copytree(SOURCES, source, ignore=shutil.ignore_patterns("__pycache__"))
-    for name, text in (("misfire", FAKE), ("models", MODELS), ("scoring", SCORING)):
+    for name, text in (
+        ("misfire", FAKE),
+        ("misfire_items", FAKE),
+        ("models", MODELS),
+        ("scoring", SCORING),
+    ):
         (source / f"{name}.py").write_text(text)
     profiles = tmp_path / "notebooks" / "profiles"
     for folder in (profiles, tmp_path / "data", tmp_path / "paper"):
@@ -258,7 +264,7 @@ def test_a_worker_that_fails_is_one_line_and_the_next_run_goes_on(project, what,
     else:
         assert str(error.value).endswith("run again: it goes on from the last finished slice")
     assert calls(project) == FIRSTS[:2]
-    assert sorted(path.name for path in folder().iterdir()) == ["lock", "part-000000-192.parquet"]
+    assert sorted(path.name for path in folder().iterdir()) == KEPT
     assert debris(project) == []
     order(project, "one", "")
     assert measured() == 1
@@ -345,7 +351,7 @@ def test_a_stopped_run_leaves_no_process_and_no_half_table(project, sent):
     assert calls(project, "two") == []
     first = runner.plan(config.run("tiny", "02"))[0]
     kept = Store.of("tiny").folder / first.key
-    assert sorted(path.name for path in kept.iterdir()) == ["lock", "part-000000-192.parquet"]
+    assert sorted(path.name for path in kept.iterdir()) == KEPT
     assert debris(project) == []
     order(project, "one", "")
     assert measured("one two") == 2

@@ -297,9 +297,9 @@ def verdict(id: str, declared: Mapping[str, Declaration], found: Mapping[str, Cl
     """Return one of four fixed phrases.
 
     Not testable where what it needs is not supported. Else, an effect that meets its expectation
-    and lies inside its null is explained by the null; otherwise it is supported or it is not. On the
-    far side of the null (a rate above zero, and lower than chance gives) an effect is the opposite
-    of the claim's, and a null that is undefined supports nothing.
+    and lies inside its null is explained by the null; otherwise it is supported or it is not. On
+    the far side of the null (a rate above zero, and lower than chance gives) an effect is the
+    opposite of the claim's, and a null that is undefined supports nothing.
     """
     if not interpretable(id, declared, found):
         return NOT_TESTABLE

@@ -136,12 +136,13 @@ def unbound(text: str) -> list[str]:
         re.compile(r"-?@[A-Za-z][\w:.-]*\w"),
         *allowed,
     ]
+    written = text
     for pattern in accounted:  # blanked, so that places stay
         text = pattern.sub(lambda m: re.sub(r"[^\n]", " ", m.group()), text)
     found = []
     for match in NUMERAL.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
-        around = text[max(0, match.start() - 30) : match.end() + 20].replace("\n", " ").strip()
+        around = written[max(0, match.start() - 30) : match.end() + 20].replace("\n", " ").strip()
         found.append(
             f"paper/paper.md:{line}: number {match.group()!r} is bound to nothing: {around}"
         )
