@@ -57,9 +57,9 @@ def make_paper(
     if publish.is_publishable(run):
         publish.refresh(run)
         where = paths.PAPER
+        typer.echo(publish.compare(record).line())
     seconds = time.monotonic() - started
     typer.echo(f"{measured} measurements made, {executed} notebooks run, in {seconds:.1f} s")
-    typer.echo(publish.compare(record).line())
     for name in ("valuegate.pdf", "valuegate.html"):
         typer.echo(f"written: {_short(where / name)}")
 

@@ -46,9 +46,15 @@ def evidence_figure(table: pd.DataFrame, reading: pd.DataFrame) -> Drawn:
         ha="right", va="center", fontsize="small",
     )  # fmt: skip
     right.set(yticks=range(len(MEMBERS)), yticklabels=MEMBERS, ylim=(-0.6, 1.7))
-    right.set(xlabel="evidence AUROC", xlim=(0.38, 0.82))
+    right.set(xlabel="evidence AUROC", xlim=_auroc_limits(reading[["low", "high"]]))
     right.set_title("b  is the evidence read?")
     return figure, reading.reset_index()
+
+
+def _auroc_limits(values: pd.DataFrame) -> tuple[float, float]:
+    """Return axis limits that hold chance, the gate of competence and every value."""
+    numbers = values.to_numpy(float)
+    return min(0.38, float(np.nanmin(numbers)) - 0.03), max(0.82, float(np.nanmax(numbers)) + 0.03)
 
 
 def _interval(axes: plt.Axes, y: float, value: float, low: float, high: float, member: str) -> None:
@@ -132,7 +138,8 @@ def lens_figure(curves: pd.DataFrame) -> Drawn:
     right.axhline(COMPETENT_AUROC, color="black", linewidth=0.8, linestyle="--")
     right.annotate("competent", (0, COMPETENT_AUROC), xytext=(0, 3), textcoords="offset points",
                    fontsize="small")  # fmt: skip
-    right.set(xlabel="layer", ylabel="evidence AUROC", ylim=(0.38, 0.82))
+    read = curves[[f"auroc_{member}" for member in MEMBERS]]
+    right.set(xlabel="layer", ylabel="evidence AUROC", ylim=_auroc_limits(read))
     right.set_title("b  evidence against foils")
     right.legend(fontsize="small", loc="lower left", ncols=2)
     return figure, curves

@@ -224,13 +224,21 @@ def _shown(
     if any(math.isnan(number) for number in numbers):
         return "undefined"
     try:
-        ends = [format(number, form) for number in numbers]
+        ends = [_formatted(number, form) for number in numbers]
     except ValueError as error:
         raise ValueGateError(f"paper/paper.md: {claim.id}: format {form!r}: {error}") from error
     # In print a minus sign, and the words that keep a meaningless number from being used.
     text = " to ".join(ends).replace("-", "−") + unit
     if part is None and not claims.interpretable(claim.id, declared, found):
         text += " (not interpretable)"
+    return text
+
+
+def _formatted(number: float, form: str) -> str:
+    """Return a number as text; one that rounds to nothing keeps a digit, or loses its sign."""
+    text = format(number, form)
+    if re.fullmatch(r"-?0\.?0*", text):
+        return f"{number:.1g}" if abs(number) >= 1e-4 else text.lstrip("-")
     return text
 
 

@@ -41,9 +41,16 @@ def compare(record: paper.Record) -> Comparison:
     """Return how the claims of a record compare with the published record's."""
     declared = claims.declarations()
     ours, theirs = claims.read(record.claims), claims.read(paper.published_record().claims)
+    # A part of the sections compares with that part of what is published.
+    run = {claim.provenance.get("notebook") for claim in ours.values()}
+    there = {id for id, claim in theirs.items() if claim.provenance.get("notebook") in run}
     equal, differ = [], []
-    for id in sorted(ours.keys() & theirs.keys() & declared.keys()):
-        same = claims.close(ours[id], theirs[id], declared[id].tolerance)
+    for id in sorted((ours.keys() | there) & declared.keys()) if theirs else []:
+        same = (
+            id in ours
+            and id in theirs
+            and claims.close(ours[id], theirs[id], declared[id].tolerance)
+        )
         (equal if same else differ).append(id)
     return Comparison(equal, differ)
 
