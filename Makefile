@@ -49,7 +49,7 @@ test: setup lint ## run the tests (about 3 minutes; fetches the embedded model o
 lint: setup ## ruff and the type checker
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check src tests && .venv/bin/ty check src
 
-bench: setup ## measure speed against lm-evaluation-harness in a venv of its own (about 10 minutes)
+bench: ## measure speed against lm-evaluation-harness in a venv of its own (about 10 minutes)
 	@bash tools/bench.sh
 
 lab: setup ## open JupyterLab on the notebooks
