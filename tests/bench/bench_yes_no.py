@@ -351,7 +351,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=96, help="four a VETO pair (96)")
     parser.add_argument("--repeats", type=int, default=3, help="interleaved repeats (3)")
     parser.add_argument(
-        "--instruction", choices=FORMS, default="last", help="its place in the prompt (last, as the paper asks)"
+        "--instruction", choices=FORMS, default="last", help="its place in the prompt (last)"
     )
     parser.add_argument("--out", type=Path, default=Path("build/bench/yes_no.json"))
     arguments = parser.parse_args()
