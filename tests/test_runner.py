@@ -308,6 +308,8 @@ def started(command: list[str], **options) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell starts background jobs deaf to ctrl-C, and children inherit that: hear it again.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
     )
 
@@ -342,7 +344,7 @@ def test_a_stopped_run_leaves_no_process_and_no_half_table(project, sent):
         workers = psutil.Process(run.pid).children(recursive=True)
         assert workers
         run.send_signal(sent)
-        _, err = run.communicate(timeout=20)
+        _, err = run.communicate(timeout=40)
     assert run.returncode not in (0, None)
     assert "stopped; what was measured is kept, run again to go on" in err
     assert "Traceback" not in err
@@ -411,7 +413,7 @@ def test_a_stopped_run_leaves_no_kernel(no_plan):
         processes = psutil.Process(run.pid).children(recursive=True)
         assert len(processes) == 2  # the notebook's and its kernel
         run.send_signal(signal.SIGINT)
-        run.communicate(timeout=20)
+        run.communicate(timeout=40)
     assert run.returncode not in (0, None)
     _, alive = psutil.wait_procs(processes, timeout=10)
     assert alive == []
