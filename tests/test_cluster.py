@@ -1,0 +1,66 @@
+"""A worker's command as a job: a real submitit executor on this machine, and its errors."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from valuegate import cluster
+from valuegate.errors import ValueGateError
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # submitit's own, on forking
+
+
+def ran(where: str, code: str, folder: Path, stopped: threading.Event) -> list[str]:
+    command = [sys.executable, "-c", code]
+    return list(cluster.lines(where, command, {"GREETING": "hello"}, folder, 1, stopped))
+
+
+@pytest.fixture
+def here(monkeypatch) -> str:
+    """SLURM's stand-in: submitit runs the same job in a process of this machine."""
+    monkeypatch.setattr(cluster, "CLUSTERS", ("slurm", "local"))
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.1)
+    return "local"
+
+
+def test_what_a_job_prints_arrives_once_and_in_order(here, tmp_path):
+    code = "import os\nfor i in range(3): print(os.environ['GREETING'], i, flush=True)"
+    found = [line for line in ran(here, code, tmp_path, threading.Event()) if "hello " in line]
+    assert [line for line in found if line.startswith("hello")] == ["hello 0", "hello 1", "hello 2"]
+
+
+def test_a_failed_job_says_so_last(here, tmp_path):
+    found = ran(here, "raise SystemExit('no such thing')", tmp_path, threading.Event())
+    assert found[-1].startswith("job ")
+
+
+# submitit leaves the process object of a cancelled local job unwaited.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_cancels_the_job(here, tmp_path):
+    stopped, late = threading.Event(), tmp_path / "late"
+    stopped.set()
+    ran(here, f"import time; time.sleep(4); open({str(late)!r}, 'w')", tmp_path, stopped)
+    time.sleep(6)
+    assert not late.exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "setting", "message"),
+    [
+        ("slrm", "", "unknown cluster 'slrm'; nearest: slurm"),
+        ("slurm", "{gpu}", "VALUEGATE_SLURM is not JSON"),
+        ("slurm", "", "cannot submit to slurm"),
+    ],
+)
+def test_errors_are_one_line(where, setting, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("VALUEGATE_SLURM", setting)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no sbatch there
+    with pytest.raises(ValueGateError) as error:
+        ran(where, "pass", tmp_path, threading.Event())
+    assert str(error.value).startswith(message)
+    assert "\n" not in str(error.value)
