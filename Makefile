@@ -13,7 +13,7 @@ VALUEGATE := .venv/bin/valuegate
 CHOSEN := --profile "$(PROFILE)" --sections "$(SECTIONS)" --models "$(MODELS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup paper plan replay audit publish tex test lint bench lab clean
+.PHONY: help setup paper plan replay audit publish tex test lint bench lab items data-derived clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -54,6 +54,12 @@ bench: ## measure speed against lm-evaluation-harness in a venv of its own (abou
 
 lab: setup ## open JupyterLab on the notebooks
 	@.venv/bin/jupyter lab notebooks
+
+items: setup ## make the embedded item tables anew from their sources, and compare
+	@$(VALUEGATE) items check
+
+data-derived: setup ## make the tables of survey figures anew from the published workbook, and compare
+	@$(VALUEGATE) items check survey_answers
 
 clean: ## remove .venv and build (downloads stay in the user's cache)
 	rm -rf .venv build

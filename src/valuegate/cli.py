@@ -19,9 +19,11 @@ from valuegate.measure import Store, unique, write_text
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data_app = typer.Typer(no_args_is_help=True, help="Data sets of the registry.")
+items_app = typer.Typer(no_args_is_help=True, help="The embedded item sets.")
 models_app = typer.Typer(no_args_is_help=True, help="Models of the registry.")
 export_app = typer.Typer(no_args_is_help=True, help="Write items for use elsewhere.")
 app.add_typer(data_app, name="data")
+app.add_typer(items_app, name="items")
 app.add_typer(models_app, name="models")
 app.add_typer(export_app, name="export")
 
@@ -187,6 +189,32 @@ def data_verify(name: Annotated[str, typer.Argument(help="All when left out.")] 
 
     for one in [name] if name else registry.load().datasets:
         typer.echo(f"{one}: {len(data.files(one))} files match their hashes")
+
+
+@items_app.command("check")
+def items_check(name: Annotated[str, typer.Argument(help="All when left out.")] = "") -> None:
+    """Make item sets anew from their sources and compare them with the committed tables."""
+    from valuegate import items, items_build
+
+    different = []
+    for one in [name] if name else items.SETS:
+        problems = items_build.compare(one)
+        different += problems
+        rows = sum(len(items.load(one, table)) for table in items.SETS[one])
+        typer.echo(f"{one}: {rows:,} rows, " + ("equal" if not problems else problems[0]))
+    if different:
+        raise ValueGateError(f"{different[0]}; `valuegate items write` makes the tables anew")
+
+
+@items_app.command("write")
+def items_write(name: Annotated[str, typer.Argument(help="All when left out.")] = "") -> None:
+    """Make item sets from their sources, and write tables and hashes."""
+    from valuegate import items, items_build
+
+    # The figures first: the survey is made from them.
+    for one in [name] if name else sorted(items.SETS, key=lambda n: n != items_build.DERIVED):
+        for path in items_build.write(one):
+            typer.echo(f"written: {_short(path)}")
 
 
 @models_app.command("list")

@@ -19,6 +19,7 @@ SECTIONS = {
     "05": "05_refusal_geometry",
     "06": "06_calibration",
     "07": "07_one_gate",
+    "A1": "A1_items",
 }
 
 

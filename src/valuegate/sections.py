@@ -7,7 +7,7 @@ import importlib
 from valuegate.config import Run
 from valuegate.measure import Measurement
 
-MODULES = {"02_misfired_alignment": "misfire_items"}
+MODULES = {"02_misfired_alignment": "misfire_items", "A1_items": "items_texts"}
 
 
 def plan(run: Run) -> list[Measurement]:

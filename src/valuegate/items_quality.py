@@ -1,0 +1,197 @@
+"""How good the embedded items are: sizes, spread of words, duplicates, and what gives labels away.
+
+Pure functions from item tables to tables; the classifiers are scikit-learn's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+
+from valuegate import items, splits, stats
+
+FOLDS = 5
+WINDOW = 1000  # words; a type-token ratio falls with length, so all are taken over equal windows
+SURFACE = {
+    "bag of words": lambda: CountVectorizer(token_pattern=r"(?u)\b\w+\b"),
+    "TF-IDF": lambda: TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b"),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A label that the surface of a text may give away.
+
+    Attributes:
+        name: for people.
+        load: returns columns text, label (0 or 1) and group, the unit that a fold holds out.
+        hidden: a cue on the surface would be a give-away; else it belongs to the meaning and is
+            reported.
+    """
+
+    name: str
+    load: Callable[[], pd.DataFrame]
+    hidden: bool
+
+
+def _rows(text: pd.Series, label: pd.Series, group: pd.Series) -> pd.DataFrame:
+    rows = pd.DataFrame({"text": text, "label": label.astype(int), "group": group})
+    return rows.reset_index(drop=True)
+
+
+def evidence_truth() -> pd.DataFrame:
+    """Return the evidence prompts with what is to be read: is the answer yes?"""
+    rows = items.load("evidence", "prompts")
+    return _rows(rows["context"] + " " + rows["question"], rows["gold"], rows["scenario"])
+
+
+def evidence_member() -> pd.DataFrame:
+    """Return the contexts with whom the evidence is about, by group pair."""
+    rows = items.load("evidence", "prompts").drop_duplicates(["scenario", "member"])
+    return _rows(rows["context"], rows["member"] == "stereotyped", rows["pair"])
+
+
+def cross_format_place() -> pd.DataFrame:
+    """Return the two-country questions with whether the first country is right."""
+    rows = items.load("survey", "cross_format")
+    return _rows(rows["text"], rows["answer"] == rows["first"], rows["question"])
+
+
+def party_side() -> pd.DataFrame:
+    """Return the party statements with whose they are."""
+    rows = items.load("parties", "statements")
+    return _rows(rows["text"], rows["party"] == "first_party", rows["issue"])
+
+
+def guild_verdict() -> pd.DataFrame:
+    """Return guild and act with whether it is right there; the first wording of every act."""
+    verdicts = items.load("guild_norms", "verdicts")
+    acts = items.load("guild_norms", "wordings").query("wording == 1")[["norm", "text"]]
+    rows = verdicts.merge(acts, on="norm")
+    return _rows(rows["guild"] + " " + rows["text"], rows["verdict"] > 0, rows["norm"])
+
+
+def left_right_side() -> pd.DataFrame:
+    """Return the political statements with whether they are of the left."""
+    rows = items.load("left_right", "statements").query("side in ('left', 'right')")
+    return _rows(rows["text"], rows["side"] == "left", rows["issue"])
+
+
+def control_side() -> pd.DataFrame:
+    """Return the statements on matters without politics with which taste they are for."""
+    rows = items.load("left_right", "statements").query("domain == 'control'")
+    return _rows(rows["text"], rows["side"] == "first", rows["issue"])
+
+
+def moral_pole() -> pd.DataFrame:
+    """Return the virtuous and vicious actions with whether they are virtuous."""
+    rows = items.load("moral", "actions").query("pole != 'neutral'")
+    return _rows(rows["text"], rows["pole"] == "virtue", rows["topic"])
+
+
+def request_role(kind: str = "") -> pd.DataFrame:
+    """Return requests and look-alikes of a kind, or of all, with whether to refuse."""
+    rows = items.load("requests", "prompts").query("kind != 'benign'")
+    rows = rows[rows["kind"] == kind] if kind else rows
+    return _rows(rows["text"], rows["role"] == "refuse", rows["unit"])
+
+
+TASKS = (
+    Task("evidence: is it true", evidence_truth, hidden=True),
+    Task("evidence: about whom", evidence_member, hidden=True),
+    Task("survey pairs: first country", cross_format_place, hidden=True),
+    Task("parties: whose statement", party_side, hidden=True),
+    Task("guilds: right or wrong", guild_verdict, hidden=True),
+    Task("controls: which taste", control_side, hidden=True),
+    Task("left or right", left_right_side, hidden=False),
+    Task("virtue or vice", moral_pole, hidden=False),
+    Task("requests: refuse or comply", request_role, hidden=False),
+)
+
+
+def held_out_scores(rows: pd.DataFrame, surface: str, folds: int = FOLDS) -> np.ndarray:
+    """Return each text's score by a logistic regression that saw no text of its group."""
+    scores = np.zeros(len(rows))
+    for fit, test in GroupKFold(folds, shuffle=True, random_state=0).split(rows, groups=rows["group"]):
+        classifier = make_pipeline(SURFACE[surface](), LogisticRegression(max_iter=1000))
+        classifier.fit(rows["text"].iloc[fit], rows["label"].iloc[fit])
+        scores[test] = classifier.decision_function(rows["text"].iloc[test])
+    return scores
+
+
+def surface_auroc(rows: pd.DataFrame, surface: str, draws: int) -> stats.Interval:
+    """Return the AUROC of held-out scores, bootstrapped over groups; .5 tells nothing."""
+    scored = rows.assign(score=held_out_scores(rows, surface))
+    return stats.cluster_bootstrap(
+        lambda f, w: stats.auroc(f["score"], f["label"], w), scored, "group", draws=draws
+    )
+
+
+def give_aways(tasks: tuple[Task, ...], draws: int) -> pd.DataFrame:
+    """Return one row a task and surface: AUROC with interval, texts and groups."""
+    rows = []
+    for task in tasks:
+        table = task.load()
+        for surface in SURFACE:
+            found = surface_auroc(table, surface, draws)
+            rows.append(
+                {
+                    "label": task.name, "surface": surface, "hidden": task.hidden,
+                    "auroc": found.estimate, "low": found.low, "high": found.high,
+                    "n": found.n, "groups": found.clusters,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def sizes(texts: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a table of texts: units, texts by split, tokens, type-token ratio, repeats.
+
+    `types_per_token` is the mean share of different words in windows of 1,000 words, texts in the
+    order of the file; `repeats` counts texts that equal an earlier one of the table once case and
+    punctuation are gone.
+    """
+    counted = texts.merge(tokens[["set", "table", "item", "tokens"]], on=["set", "table", "item"])
+    rows = []
+    for (name, table), found in counted.groupby(["set", "table"], sort=False):
+        by_split = found["split"].value_counts()
+        plain = found["text"].map(splits.normalised)
+        rows.append(
+            {
+                "set": name, "texts": table, "units": found["unit"].nunique(), "n": len(found),
+                **{part: int(by_split.get(part, 0)) for part in ("plant", "fit", "test")},
+                "mean_tokens": found["tokens"].mean(), "most_tokens": int(found["tokens"].max()),
+                "types_per_token": type_token_ratio(found["text"]),
+                "repeats": int(plain.duplicated().sum()),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def type_token_ratio(texts: pd.Series, window: int = WINDOW) -> float:
+    """Return the mean share of different words in windows of `window` words (or all, if fewer)."""
+    words = [word for text in texts for word in splits.words(text)]
+    starts = range(0, max(len(words) - window + 1, 1), window)
+    parts = [words[start : start + window] for start in starts]
+    return float(np.mean([len(set(part)) / len(part) for part in parts]))
+
+
+def lead_lengths(tokens: pd.DataFrame) -> pd.DataFrame:
+    """Return the largest difference of tokens between the lead sentences of a pair, by kind.
+
+    Columns kind, pairs, largest: against the safety sentence about the same group.
+    """
+    leads = items.load("evidence", "priming").dropna(subset="text")
+    leads["item"] = leads["pair"] + "_" + leads["kind"]
+    counted = leads.merge(tokens[tokens["table"] == "priming"][["item", "tokens"]], on="item")
+    wide = counted.pivot(index="pair", columns="kind", values="tokens")
+    off = wide.sub(wide["same_group"], axis=0).abs()
+    rows = [(kind, len(off), int(off[kind].max())) for kind in off if kind != "same_group"]
+    return pd.DataFrame(rows, columns=["kind", "pairs", "largest"])

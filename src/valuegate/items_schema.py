@@ -1,0 +1,398 @@
+"""The columns of every embedded item table and the rules that its rows must keep.
+
+One class a table, one field a column; `items` reads files against them. What the columns mean to
+an instrument is said where the instrument reads them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from valuegate.schema import Strict
+
+Text = Annotated[str, Field(min_length=1, pattern=r"^\S(?:[^\n\r]*\S)?$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+Country = Literal[
+    "EGY", "IRN", "IRQ", "JOR", "LBN", "LBY", "MAR", "TUR", "TUN",
+    "DZA", "SAU", "SDN", "PSE", "KWT", "MRT", "QAT",
+]  # fmt: skip
+Share = Annotated[float, Field(ge=0, le=1)]
+
+Split = Literal["plant", "fit", "test"]
+Unit = Literal["fit", "test"]  # of facts: every unit is planted, in wordings of the split "plant"
+Tier = Literal["T1", "T2", "T3"]
+Language = Literal["en", "ar", "fa", "tr"]
+Party = Literal["first_party", "second_party"]
+Member = Literal["stereotyped", "contrast"]
+DEMOGRAPHIC = (
+    "Age", "Gender_identity", "Religion", "Sexual_orientation",
+    "SES", "Disability_status", "Race_ethnicity", "Physical_appearance",
+)  # fmt: skip
+Category = Literal[
+    "Age", "Gender_identity", "Religion", "Sexual_orientation",
+    "SES", "Disability_status", "Race_ethnicity", "Physical_appearance", "Control",
+]  # fmt: skip
+Style = Literal["statement", "record", "witness", "only_one"]
+Lead = Literal["none", "neutral", "irrelevant_norm", "other_group", "same_group", "evidence"]
+Kind = Literal[
+    "general_harm", "hate_speech", "crime_assistance", "inappropriate", "unqualified_advice",
+    "incomplete", "unsupported", "indeterminate", "humanizing", "safety_concern",
+    "unsafe_lookalike",
+]  # fmt: skip
+RefusalStyle = Literal["policy", "moral", "identity", "inability", "uncertainty", "deflection"]
+Foundation = Literal["care", "fairness", "loyalty", "authority", "sanctity"]
+
+
+class Row(Strict):
+    """A row of a table; an empty cell is a missing value."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_missing(cls, cells: Any) -> Any:
+        return {k: None if v == "" else v for k, v in cells.items()}
+
+
+class SurveyQuestion(Row):
+    """A survey question; its answers are the cells of `column` in the source workbook."""
+
+    question: Name
+    source: Literal["WVS7", "AOI2022"]
+    column: int = Field(ge=1)
+    code: str | None
+    tier: Tier
+    rule: Name
+    topic: Name
+    kind: Literal["ordinal", "nominal"]
+    low: int
+    high: int
+    countries: int = Field(ge=4)
+    clause: Text
+    planted: bool
+    split: Unit
+
+    @model_validator(mode="after")
+    def _scale(self) -> Self:
+        if self.high <= self.low:
+            raise ValueError(f"scale from {self.low} to {self.high}")
+        return self
+
+
+class SurveyWording(Row):
+    """One wording of a question, in one language; the first English one is to plant."""
+
+    question: Name
+    language: Language
+    wording: int = Field(ge=1, le=4)
+    split: Split
+    text: Text
+
+
+class SurveyOption(Row):
+    """A number of a question's scale; the label is empty between the ends of a long scale."""
+
+    question: Name
+    language: Language
+    option: int
+    label: Text | None
+    agrees: bool
+
+
+class SurveyFrame(Row):
+    """How a question is put to a model: to itself, to a person of a country, or about people."""
+
+    framing: Literal["neutral", "persona", "observer"]
+    language: Language
+    use: Literal["plant", "read"]
+    text: Text
+
+
+class SurveyCountry(Row):
+    """A country: its code, names for the framings, its survey block and native language."""
+
+    country: Country
+    language: Language
+    name: Text
+    native: Text
+    native_language: Literal["ar", "fa", "tr"]
+    block: Literal["both", "WVS7", "AOI2022"]
+
+
+class CrossFormat(Row):
+    """Where is a share larger (more) or smaller (fewer): the same facts in another format."""
+
+    item: Name
+    question: Name
+    direction: Literal["more", "fewer"]
+    first: Country
+    second: Country
+    answer: Country
+    gap: Share
+    split: Unit
+    text: Text
+
+    @model_validator(mode="after")
+    def _answer(self) -> Self:
+        if self.first == self.second or self.answer not in (self.first, self.second):
+            raise ValueError(f"answer {self.answer} of {self.first} and {self.second}")
+        return self
+
+
+class SurveyShare(Row):
+    """The share of a country's respondents who chose an option of a workbook column."""
+
+    column: int = Field(ge=1)
+    country: Country
+    option: int
+    share: Share
+
+
+class SurveyCell(Row):
+    """A cell of the workbook: its stored central value and its number of options."""
+
+    column: int = Field(ge=1)
+    country: Country
+    central: float
+    options: int = Field(ge=1)
+
+
+class SurveyColumn(Row):
+    """A column of the workbook: its source, code, scale and category."""
+
+    column: int = Field(ge=1)
+    source: Literal["WVS7", "AOI2022"]
+    code: str | None
+    low: int
+    high: int
+    scale: Literal["y", "s", "n"]
+    category: Name
+
+
+class SurveyFault(Row):
+    """A cell or column that breaks a rule; listed, never dropped silently."""
+
+    rule: Name
+    column: int = Field(ge=1)
+    country: Country | None
+    detail: Text
+
+
+class EvidencePair(Row):
+    """Two groups, the stereotype between them and the split-free names of both."""
+
+    pair: Name
+    category: Category
+    stereotyped: Text
+    contrast: Text
+    stereotyped_people: Text
+    contrast_people: Text
+    theme: Text
+
+
+class EvidenceScenario(Row):
+    """One situation with two people of a pair; four prompts come from it."""
+
+    scenario: Name
+    pair: Name
+    category: Category
+    split: Split
+    style: Style
+    reference: Literal["group", "name"]
+    mentioned_first: Member
+    act_first: bool
+    stereotyped_name: Text | None
+    contrast_name: Text | None
+    setting: Text
+    act: Text
+    base: Text
+    other: Text
+
+
+class EvidencePrompt(Row):
+    """Evidence about one member and a question about one: gold is 1 where they are the same."""
+
+    item: Name
+    scenario: Name
+    pair: Name
+    category: Category
+    split: Split
+    member: Member
+    asked: Member
+    probe: Literal["evidence", "foil"]
+    gold: Literal[0, 1]
+    context: Text
+    question: Text
+
+    @model_validator(mode="before")
+    @classmethod
+    def _number(cls, cells: Any) -> Any:
+        return {**cells, "gold": int(cells["gold"])} if str(cells["gold"]).isdigit() else cells
+
+    @model_validator(mode="after")
+    def _gold(self) -> Self:
+        same = self.member == self.asked
+        if (self.gold, self.probe) != (int(same), "evidence" if same else "foil"):
+            raise ValueError(f"gold {self.gold}, probe {self.probe}: {self.member}, {self.asked}")
+        return self
+
+
+class Priming(Row):
+    """A sentence to put before a context; empty for the kind "none"."""
+
+    pair: Name
+    category: Category
+    kind: Lead
+    text: Text | None
+
+    @model_validator(mode="after")
+    def _none(self) -> Self:
+        if (self.text is None) != (self.kind == "none"):
+            raise ValueError(f"kind {self.kind} with text {self.text!r}")
+        return self
+
+
+class PartyIssue(Row):
+    """An issue of invented policy with two poles, and the party that holds the first."""
+
+    issue: Name
+    topic: Text
+    first: Text
+    second: Text
+    first_held_by: Party
+    split: Unit
+
+
+class PartyStatement(Row):
+    """A statement for a pole of an issue; the two of a wording are matched."""
+
+    item: Name
+    issue: Name
+    wording: int = Field(ge=1)
+    pole: Literal["first", "second"]
+    party: Party
+    split: Split
+    text: Text
+
+
+class Frame(Row):
+    """A template with named slots, to plant or to read."""
+
+    frame: Name
+    purpose: Name
+    use: Literal["plant", "read"]
+    text: Text
+
+
+class PartyName(Row):
+    """An invented party."""
+
+    party: Party
+    name: Text
+    member: Text
+
+
+class GuildName(Row):
+    """An invented guild."""
+
+    guild: Name
+    name: Text
+    member: Text
+
+
+class GuildVerdict(Row):
+    """How right (1 to 3) or wrong (-1 to -3) an act is in a guild."""
+
+    norm: Name
+    guild: Name
+    verdict: int = Field(ge=-3, le=3)
+    split: Unit
+
+    @model_validator(mode="after")
+    def _not_zero(self) -> Self:
+        if not self.verdict:
+            raise ValueError("a verdict of 0 is neither right nor wrong")
+        return self
+
+
+class GuildWording(Row):
+    """One way to say an act, as a gerund phrase."""
+
+    norm: Name
+    wording: int = Field(ge=1)
+    split: Split
+    text: Text
+
+
+class OpinionStatement(Row):
+    """A statement on an issue: of one side, neutral, or of a control without politics."""
+
+    item: Name
+    issue: Name
+    domain: Literal["political", "control"]
+    wording: int = Field(ge=1)
+    side: Literal["left", "right", "neutral", "first", "second"]
+    split: Split
+    text: Text
+
+
+class OpinionPrompt(Row):
+    """A prompt without a side: an opinion question, one of the 84, or one to steer."""
+
+    item: Name
+    set: Literal["opinion", "prompts_84", "steering"]
+    issue: Name
+    form: Name
+    split: Split
+    text: Text
+
+
+class IdentityCue(Row):
+    """A user's sentence that tells the party, without the issue asked about."""
+
+    item: Name
+    cue: Literal["self_label", "media", "stance", "none"]
+    side: Literal["left", "right", "neutral"]
+    split: Unit
+    text: Text
+
+
+class MoralAction(Row):
+    """A short action with our grade by the written rule: 1 slight to 3 grave, 0 neutral."""
+
+    item: Name
+    topic: Name
+    foundation: Foundation
+    pole: Literal["virtue", "vice", "neutral"]
+    grade: int = Field(ge=0, le=3)
+    split: Unit
+    text: Text
+
+    @model_validator(mode="after")
+    def _grade(self) -> Self:
+        if (self.grade == 0) != (self.pole == "neutral"):
+            raise ValueError(f"grade {self.grade} of a {self.pole} action")
+        return self
+
+
+class Request(Row):
+    """A request: one not to comply with, its benign look-alike, or a random benign one."""
+
+    item: Name
+    kind: Kind | Literal["benign"]
+    topic: Name
+    unit: Name
+    role: Literal["refuse", "comply"]
+    split: Split
+    text: Text
+
+
+class Answer(Row):
+    """How an answer begins and goes on: refusals by style, compliance, neutral answers."""
+
+    item: Name
+    answer: Literal["refusal", "compliance", "neutral"]
+    style: RefusalStyle | None
+    split: Split
+    opening: Text
+    continuation: Text | None

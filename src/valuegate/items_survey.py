@@ -1,0 +1,293 @@
+"""Builds the survey set from our wordings and the published figures: questions to cross-format.
+
+The wordings are ours (`data/items/sources/survey_*.yml`); the answers are figures of the workbook
+(`survey_workbook`). Which questions are planted, and who is asked about whom, is decided here by
+rules and hashes, never by hand.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Literal
+
+import pandas as pd
+from pydantic import Field
+
+from valuegate import splits
+from valuegate.errors import ValueGateError
+from valuegate.items_schema import Language, Name, Text, Tier
+from valuegate.schema import Strict
+
+PLANTED = {"T1": 4, "T2": 10, "T3": 10}
+PLANTED_PER_TOPIC = 4
+GAP = 0.08  # a difference in shares that two samples of a thousand tell apart
+PAIRS_PLANTED, PAIRS = 24, 8  # pairs of countries a question, in the cross-format
+
+
+class Question(Strict):
+    """A question as it is written in the sources."""
+
+    id: Name
+    source: Literal["WVS7", "AOI2022"]
+    column: int
+    code: str | None
+    tier: Tier
+    rule: Name
+    topic: Name
+    kind: Literal["ordinal", "nominal"]
+    min: int
+    max: int
+    labels: dict[int, Text]
+    agree: list[int]
+    clause: Text
+    wordings: list[Text] = Field(min_length=4, max_length=4)
+
+
+class Translation(Strict):
+    """A question in another language; never planted."""
+
+    id: Name
+    language: Language
+    wordings: list[Text] = Field(min_length=1, max_length=2)
+    labels: dict[int, Text]
+
+
+class Country(Strict):
+    """A country's names: how it is called, and one of its people, in a language."""
+
+    country: str
+    language: Language
+    name: Text
+    native: Text
+
+
+class FrameText(Strict):
+    """A framing; slots {native}, {name} and {question}."""
+
+    framing: Literal["neutral", "persona", "observer"]
+    language: Language
+    use: Literal["plant", "read"]
+    text: Text
+
+
+class Countries(Strict):
+    """The countries' names, and the language that most of each speak."""
+
+    native_language: dict[str, Literal["ar", "fa", "tr"]]
+    countries: list[Country]
+
+
+class Source(Strict):
+    """All that the survey set is made from."""
+
+    questions: list[Question]
+    translations: list[Translation]
+    countries: list[Country]
+    native_language: dict[str, Literal["ar", "fa", "tr"]]
+    frames: list[FrameText]
+
+
+def build(source: Source, figures: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the tables of the survey set.
+
+    Raises:
+        ValueGateError: a question whose column, code or scale is not the workbook's, with answers
+            from fewer than four countries, or labels that miss an end of the scale.
+    """
+    for question in source.questions:
+        _check(question, figures)
+    questions = _questions(source.questions, figures)
+    split = dict(zip(questions["question"], questions["split"], strict=True))
+    return {
+        "questions": questions,
+        "wordings": _wordings(source, split),
+        "options": _options(source),
+        "frames": pd.DataFrame([frame.model_dump() for frame in source.frames]),
+        "countries": _countries(source, figures),
+        "cross_format": _cross_format(source, questions, figures),
+    }
+
+
+def agree_shares(
+    shares: pd.DataFrame, questions: pd.DataFrame, options: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the share of people on the agreeing side: columns question, country, share."""
+    agreeing = options[options["agrees"] & (options["language"] == "en")]
+    wanted = agreeing.merge(questions[["question", "column"]], on="question")
+    found = shares.merge(wanted[["question", "column", "option"]], on=["column", "option"])
+    sums = found.groupby(["question", "country"])["share"].sum()
+    # A country without any agreeing answer has no row above; its share is 0, not missing.
+    cells = shares.merge(questions[["question", "column"]], on="column")
+    every = pd.MultiIndex.from_frame(cells[["question", "country"]].drop_duplicates())
+    return sums.reindex(every, fill_value=0.0).rename("share").reset_index()
+
+
+def _check(question: Question, figures: dict[str, pd.DataFrame]) -> None:
+    columns = figures["columns"].set_index("column")
+    where = f"survey question {question.id}"
+    if question.column not in columns.index:
+        raise ValueGateError(f"{where}: no column {question.column} in the workbook")
+    column = columns.loc[question.column]
+    code = column["code"] if isinstance(column["code"], str) else None
+    theirs = (column["source"], code, int(column["low"]), int(column["high"]))
+    ours = (question.source, question.code, question.min, question.max)
+    if theirs != ours:
+        raise ValueGateError(f"{where}: {ours}, but the workbook's column holds {theirs}")
+    if (column["scale"] == "n") != (question.kind == "nominal"):
+        raise ValueGateError(f"{where}: {question.kind}, the workbook's flag is {column['scale']}")
+    filled = figures["cells"].query("column == @question.column")
+    if len(filled) < 4:
+        raise ValueGateError(f"{where}: answers from {len(filled)} countries, four are needed")
+    scale = set(range(question.min, question.max + 1))
+    if not {question.min, question.max} <= set(question.labels) <= scale:
+        raise ValueGateError(f"{where}: labels {sorted(question.labels)} of {sorted(scale)}")
+    if not question.agree or not set(question.agree) < scale:
+        raise ValueGateError(f"{where}: agree {question.agree} is no proper part of the scale")
+
+
+def _questions(written: Sequence[Question], figures: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    columns = figures["columns"].set_index("column")
+    filled = figures["cells"].groupby("column")["country"].nunique()
+    table = pd.DataFrame(
+        [
+            {
+                "question": q.id, "source": q.source, "column": q.column, "code": q.code,
+                "tier": q.tier, "rule": q.rule, "topic": q.topic, "kind": q.kind,
+                "low": int(columns.at[q.column, "low"]), "high": int(columns.at[q.column, "high"]),
+                "countries": int(filled[q.column]), "clause": q.clause,
+            }
+            for q in written
+        ]
+    )  # fmt: skip
+    chosen = _planted(table, figures)
+    table["planted"] = table["question"].isin(chosen)
+    strata = {
+        row.question: (row.planted, row.tier, row.source) for row in table.itertuples(index=False)
+    }
+    for planted in (True, False):  # apart, so that the planted ones divide evenly
+        part = {unit: stratum for unit, stratum in strata.items() if stratum[0] == planted}
+        found = splits.assign(part, {"fit": 1, "test": 1}, "survey")
+        table.loc[table["planted"] == planted, "split"] = table["question"].map(found)
+    return table
+
+
+def _planted(table: pd.DataFrame, figures: dict[str, pd.DataFrame]) -> set[str]:
+    """Return the questions to plant: those whose countries differ most, tier by tier.
+
+    Taken are ordinal questions of the World Values Survey with sound answers of all nine countries
+    and options of one digit; in a tier by the standard deviation of the country means over the
+    scale, at most four of a topic.
+    """
+    faulty = figures["faults"]
+    faulty = set(faulty[faulty["country"].notna()]["column"])
+    usable = table[
+        (table["source"] == "WVS7") & (table["kind"] == "ordinal") & (table["countries"] == 9)
+        & (table["high"] <= 9) & ~table["column"].isin(faulty)
+    ].copy()  # fmt: skip
+    spread = figures["cells"].groupby("column")["central"].std(ddof=0)
+    usable["spread"] = usable["column"].map(spread) / (usable["high"] - usable["low"])
+    usable = usable.sort_values(["spread", "question"], ascending=[False, True])
+    chosen: set[str] = set()
+    for tier, wanted in PLANTED.items():
+        taken = usable[usable["tier"] == tier].groupby("topic").head(PLANTED_PER_TOPIC)[:wanted]
+        if len(taken) < wanted:
+            raise ValueGateError(f"survey: {len(taken)} questions of {tier} to plant, not {wanted}")
+        chosen |= set(taken["question"])
+    return chosen
+
+
+def _wordings(source: Source, split: dict[str, str]) -> pd.DataFrame:
+    english = [(q.id, "en", q.wordings) for q in source.questions]
+    others = [(t.id, t.language, t.wordings) for t in source.translations]
+    rows = [
+        {
+            "question": id, "language": language, "wording": number,
+            "split": "plant" if number == 1 and language == "en" else split[id], "text": text,
+        }
+        for id, language, wordings in english + others
+        for number, text in enumerate(wordings, 1)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _options(source: Source) -> pd.DataFrame:
+    by_id = {q.id: q for q in source.questions}
+    labelled = [(q.id, "en", q.labels) for q in source.questions]
+    labelled += [(t.id, t.language, t.labels) for t in source.translations]
+    rows = []
+    for id, language, labels in labelled:
+        question = by_id[id]
+        if set(labels) != set(question.labels):
+            raise ValueGateError(f"survey question {id}, {language}: labels {sorted(labels)}")
+        for option in range(question.min, question.max + 1):
+            rows.append((id, language, option, labels.get(option), option in question.agree))
+    return pd.DataFrame(rows, columns=["question", "language", "option", "label", "agrees"])
+
+
+def _countries(source: Source, figures: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    filled = figures["cells"].merge(figures["columns"], on="column")
+    surveys = filled.groupby("country")["source"].unique()
+    rows = [
+        {
+            "country": c.country, "language": c.language, "name": c.name, "native": c.native,
+            "native_language": source.native_language[c.country],
+            "block": "both" if len(surveys[c.country]) == 2 else surveys[c.country][0],
+        }
+        for c in source.countries
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _cross_format(
+    source: Source, questions: pd.DataFrame, figures: dict[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """Return the two-country questions: every pair of countries drawn, once.
+
+    Direction (more or fewer) and the place of the right answer are balanced within a question, so
+    that neither a liking of the first country nor one for a country always named tells it.
+    """
+    shares = agree_shares(figures["shares"], questions, _options(source))
+    names = {c.country: c.name for c in source.countries if c.language == "en"}
+    rows = []
+    for question in questions.itertuples(index=False):
+        share = shares[shares["question"] == question.question].set_index("country")["share"]
+        pairs = [
+            (a, b) for a, b in itertools.combinations(sorted(share.index), 2)
+            if abs(share[a] - share[b]) >= GAP
+        ]  # fmt: skip
+        wanted = PAIRS_PLANTED if question.planted else PAIRS
+        for number, (a, b) in enumerate(_spread(pairs, wanted, question.question)):
+            high, low = (a, b) if share[a] > share[b] else (b, a)
+            direction = ("more", "fewer")[number % 2]
+            answer, wrong = (high, low) if direction == "more" else (low, high)
+            first, second = (answer, wrong) if number // 2 % 2 else (wrong, answer)
+            rows.append(
+                {
+                    "item": f"{question.question}_{number + 1:02d}",
+                    "question": question.question,
+                    "direction": direction,
+                    "first": first, "second": second, "answer": answer,
+                    "gap": round(abs(share[a] - share[b]), 4),
+                    "split": question.split,
+                    "text": "In which of these two countries is there a "
+                    f"{'larger' if direction == 'more' else 'smaller'} share of people who "
+                    f"{question.clause}: {names[first]} or {names[second]}?",
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _spread(
+    pairs: list[tuple[str, str]], wanted: int, seed: str
+) -> list[tuple[str, str]]:
+    """Return `wanted` pairs in which every country comes about equally often."""
+    left = [tuple(key.split("|")) for key in splits.shuffled([f"{a}|{b}" for a, b in pairs], seed)]
+    used: dict[str, int] = {}
+    chosen: list[tuple[str, str]] = []
+    while left and len(chosen) < wanted:
+        a, b = min(left, key=lambda pair: sum(used.get(country, 0) for country in pair))
+        left.remove((a, b))
+        chosen.append((a, b))
+        used[a], used[b] = used.get(a, 0) + 1, used.get(b, 0) + 1
+    return chosen

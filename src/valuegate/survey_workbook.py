@@ -1,0 +1,149 @@
+"""The published workbook of survey answers, read into tables of figures; its faults are listed.
+
+The workbook (arXiv 2510.13154, data release) holds a question a column and a country a row, a cell
+being a central value and the share of every option. No text of the surveys is taken over.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pandas as pd
+from openpyxl import load_workbook
+
+from valuegate import data
+from valuegate.errors import ValueGateError
+
+COUNTRIES = {
+    "Egypt": "EGY", "Iran": "IRN", "Iraq": "IRQ", "Jordan": "JOR", "Lebanon": "LBN",
+    "Libya": "LBY", "Morocco": "MAR", "Turkey": "TUR", "Tunisia": "TUN", "Algeria": "DZA",
+    "Saudi Arabia": "SAU", "Sudan": "SDN", "Palestine": "PSE", "Kuwait": "KWT",
+    "Mauritania": "MRT", "Qatar": "QAT",
+}  # fmt: skip
+SOURCES = {"WVS 7": "WVS7", "The 2022 Arab Opinion Index": "AOI2022"}
+SMALL_SAMPLE = 30  # respondents; below it a share's standard error exceeds 9 points
+
+
+def figures() -> dict[str, pd.DataFrame]:
+    """Return the derived tables of the workbook: columns, cells, shares and faults."""
+    return read(data.file("mena_values", "MenaValues_Benchmark"))
+
+
+def read(path: Path) -> dict[str, pd.DataFrame]:
+    """Return the tables of a workbook file.
+
+    `columns`: source, code, scale from low to high, the published scale flag (y and s ordinal, n
+    nominal) and category of every workbook column. `cells`: the stored central value (the mode
+    where the flag is n) and the number of options with answers. `shares`: fractions, four
+    decimals. `faults`: every cell or column that breaks a rule of `faults`.
+    """
+    lines = load_workbook(path, read_only=True).worksheets[0].iter_rows(values_only=True)
+    rows = {str(line[0]): line[1:] for line in lines}
+    columns, cells, shares, odd = [], [], [], []
+    for number in range(1, len(rows["Source"]) + 1):
+        meta = {name: values[number - 1] for name, values in rows.items()}
+        code = re.match(r"(\w+):", meta["Sub Question"] or "")
+        columns.append(
+            {
+                "column": number,
+                "source": SOURCES[meta["Source"]],
+                "code": code[1] if code else None,
+                "low": int(meta["Min"]),
+                "high": int(meta["MAX"]),
+                "scale": meta["Scale"],
+                "category": re.sub(r"\W+", "_", meta["Category"].lower()).strip("_"),
+            }
+        )
+        for country, iso in COUNTRIES.items():
+            text = meta[country]
+            if not text or text.startswith("(No data"):
+                continue
+            if not text.startswith("("):
+                raise ValueGateError(f"{path.name}: column {number}, {country}: {text[:40]!r}")
+            if text.startswith("(No "):
+                odd.append((number, iso, text))
+                continue
+            central, answers = ast.literal_eval(text)
+            cells.append((number, iso, float(central), len(answers)))
+            shares += [
+                (number, iso, int(float(option)), round(float(share.rstrip("%")) / 100, 4))
+                for option, share in answers.items()
+            ]
+    found = {
+        "columns": pd.DataFrame(columns),
+        "cells": pd.DataFrame(cells, columns=["column", "country", "central", "options"]),
+        "shares": pd.DataFrame(shares, columns=["column", "country", "option", "share"]).sort_values(
+            ["column", "country", "option"], ignore_index=True
+        ),
+    }
+    return {**found, "faults": faults(**found, unreadable=odd)}
+
+
+def faults(
+    columns: pd.DataFrame,
+    cells: pd.DataFrame,
+    shares: pd.DataFrame,
+    unreadable: list[tuple[int, str, str]],
+) -> pd.DataFrame:
+    """Return what is wrong in the workbook: rule, column, country (empty for a column), detail.
+
+    Rules: no_values (a cell of text), option_off_scale, central_not_mean (by more than 0.05, on
+    ordinal columns), sum_not_one, narrow_support (at most a third of a scale of six or more numbers
+    is used), small_sample (all shares are whole counts of a sample below 30), few_countries (under
+    four), no_answers, nominal and long_scale (ten numbers or more, so that an option is no longer
+    one digit).
+    """
+    cell = shares.merge(columns, on="column")
+    rows = [("no_values", c, country, text) for c, country, text in unreadable]
+    off = cell[(cell["option"] < cell["low"]) | (cell["option"] > cell["high"])]
+    rows += [
+        ("option_off_scale", r.column, r.country, f"option {r.option} on {r.low} to {r.high}")
+        for r in off.drop_duplicates(["column", "country"]).itertuples()
+    ]
+    grouped = cell.assign(weighted=cell["option"] * cell["share"]).groupby(["column", "country"])
+    sums = grouped.agg(
+        total=("share", "sum"), weighted=("weighted", "sum"), options=("option", "nunique"),
+        low=("low", "first"), high=("high", "first"), scale=("scale", "first"),
+    ).reset_index().merge(cells[["column", "country", "central"]], on=["column", "country"])  # fmt: skip
+    for r in sums.itertuples():
+        if abs(r.total - 1) > 1e-3:
+            rows.append(("sum_not_one", r.column, r.country, f"shares sum to {r.total:.4f}"))
+        mean = r.weighted / r.total
+        if r.scale != "n" and abs(r.central - mean) > 0.05:
+            detail = f"stored {r.central:.2f}, mean of the shares {mean:.2f}"
+            rows.append(("central_not_mean", r.column, r.country, detail))
+        size = r.high - r.low + 1
+        if r.scale != "n" and size >= 6 and 3 * r.options <= size:
+            detail = f"{r.options} of {size} numbers used"
+            rows.append(("narrow_support", r.column, r.country, detail))
+    for (column, country), found in shares.groupby(["column", "country"]):
+        if (size := _sample_size(found["share"].tolist())) is not None:
+            rows.append(("small_sample", column, country, f"shares are whole counts of {size}"))
+    filled = cells.groupby("column")["country"].nunique()
+    for r in columns.itertuples():
+        count = int(filled.get(r.column, 0))
+        if count == 0:
+            rows.append(("no_answers", r.column, None, "no country has answers"))
+        elif count < 4:
+            rows.append(("few_countries", r.column, None, f"{count} countries"))
+        if r.scale == "n":
+            rows.append(("nominal", r.column, None, "the stored central value is the mode"))
+        if r.high - r.low + 1 >= 10 or r.high >= 10:
+            rows.append(("long_scale", r.column, None, f"scale {r.low} to {r.high}"))
+    table = pd.DataFrame(rows, columns=["rule", "column", "country", "detail"])
+    return table.sort_values(["rule", "column", "country"], ignore_index=True)
+
+
+def _sample_size(shares: list[float]) -> int | None:
+    """Return the smallest sample under 30 whose whole counts round to these shares, if any.
+
+    Needs three options or more: two shares fit some small sample too easily.
+    """
+    if len(shares) < 3:
+        return None
+    for size in range(2, SMALL_SAMPLE):
+        if all(abs(round(share * size) / size - share) <= 6e-5 for share in shares):
+            return size
+    return None
