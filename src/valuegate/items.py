@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from valuegate import data, paths
 from valuegate import items_schema as schema
@@ -99,6 +99,7 @@ SETS: dict[str, dict[str, Table]] = {
         "cues": Table(schema.IdentityCue, ("item",)),
     },
     "moral": {"actions": Table(schema.MoralAction, ("item",))},
+    "readers": {"labels": Table(schema.Reading, ("set", "item"))},
     "requests": {
         "prompts": Table(schema.Request, ("item",), (matched_roles,)),
         "answers": Table(schema.Answer, ("item",)),
@@ -144,15 +145,7 @@ def read(file: Path, table: Table) -> pd.DataFrame:
         if reader.fieldnames != columns:
             found = ", ".join(reader.fieldnames or [])
             raise ValueGateError(f"{shown}:1: columns are {found}; wanted: {', '.join(columns)}")
-        cells = list(reader)
-    try:
-        rows = TypeAdapter(list[table.row]).validate_python(cells)  # type: ignore[name-defined]
-    except ValidationError as error:
-        first = error.errors()[0]
-        row, *where = first["loc"]
-        column = f" {where[0]}:" if where else ""
-        message = first["msg"].removeprefix("Value error, ")
-        raise ValueGateError(f"{shown}:{int(row) + 2}:{column} {message}") from error
+        rows = [_row(table, cells, f"{shown}:{line}") for line, cells in enumerate(reader, 2)]
     frame = pd.DataFrame([row.model_dump() for row in rows], columns=columns)
     twice = frame.duplicated(list(table.key))
     if twice.any():
@@ -163,3 +156,15 @@ def read(file: Path, table: Table) -> pd.DataFrame:
         for row, problem in rule(frame):
             raise ValueGateError(f"{shown}:{row + 2}: {problem}")
     return frame
+
+
+def _row(table: Table, cells: dict[str, str], where: str) -> schema.Row:
+    if None in cells or None in cells.values():
+        raise ValueGateError(f"{where}: {len(table.row.model_fields)} cells are wanted")
+    try:
+        return table.row.model_validate(cells)
+    except ValidationError as error:
+        first = error.errors()[0]
+        column = "".join(f" {part}:" for part in first["loc"][:1])
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueGateError(f"{where}:{column} {message}") from error

@@ -63,7 +63,7 @@ def _survey() -> _Tables:
         translations=_yaml("survey_translations", list[items_survey.Translation]),
         countries=countries.countries,
         native_language=countries.native_language,
-        frames=_frames().survey,
+        frames=_frames().survey + _yaml("survey_frames", list[items_survey.FrameText]),
     )
     figures = {table: items.load(DERIVED, table) for table in items.SETS[DERIVED]}
     return items_survey.build(source, figures)

@@ -74,9 +74,13 @@ def _word(name: str, line: int, row: dict[str, str], stemmer: EnglishStemmer) ->
     try:
         rating = float(rated)
     except ValueError as error:
-        raise ValueGateError(f"moralstrength {name}:{line}: rating {rated!r} of {word!r}") from error
+        raise ValueGateError(
+            f"moralstrength {name}:{line}: rating {rated!r} of {word!r}"
+        ) from error
     if not RATED[0] <= rating <= RATED[1]:
-        raise ValueGateError(f"moralstrength {name}:{line}: rating {rating} of {word!r} is off the scale")
+        raise ValueGateError(
+            f"moralstrength {name}:{line}: rating {rating} of {word!r} is off the scale"
+        )
     return {
         "foundation": "sanctity" if name == "purity" else name,
         "word": word,

@@ -71,7 +71,10 @@ def build(source: Source) -> dict[str, pd.DataFrame]:
     statements = []
     for issue in source.issues:
         chosen = planted(issue.id, len(issue.left_right), PLANTED_WORDINGS)
-        sides = [("left", [p[0] for p in issue.left_right]), ("right", [p[1] for p in issue.left_right])]
+        sides = [
+            ("left", [p[0] for p in issue.left_right]),
+            ("right", [p[1] for p in issue.left_right]),
+        ]
         statements += _statements(issue.id, "political", sides, chosen, political[issue.id])
         chosen = planted(f"{issue.id} neutral", len(issue.neutral), PLANTED_WORDINGS)
         neutral = [("neutral", issue.neutral)]

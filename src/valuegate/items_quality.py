@@ -5,13 +5,16 @@ Pure functions from item tables to tables; the classifiers are scikit-learn's.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import cohen_kappa_score
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 
@@ -53,9 +56,9 @@ def evidence_truth() -> pd.DataFrame:
 
 
 def evidence_member() -> pd.DataFrame:
-    """Return the contexts with whom the evidence is about, by group pair."""
+    """Return the contexts with whom the evidence is about; a category of groups is held out."""
     rows = items.load("evidence", "prompts").drop_duplicates(["scenario", "member"])
-    return _rows(rows["context"], rows["member"] == "stereotyped", rows["pair"])
+    return _rows(rows["context"], rows["member"] == "stereotyped", rows["category"])
 
 
 def cross_format_place() -> pd.DataFrame:
@@ -115,11 +118,38 @@ TASKS = (
     Task("requests: refuse or comply", request_role, hidden=False),
 )
 
+CLAIMED = {
+    "evidence_truth": "evidence: is it true",
+    "evidence_member": "evidence: about whom",
+    "cross_format_place": "survey pairs: first country",
+    "party_side": "parties: whose statement",
+    "guild_verdict": "guilds: right or wrong",
+    "control_side": "controls: which taste",
+    "left_right_side": "left or right",
+    "moral_pole": "virtue or vice",
+    "request_role": "requests: refuse or comply",
+}
+
+
+def request_tasks() -> tuple[Task, ...]:
+    """Return the task of telling requests from look-alikes, a kind each."""
+    kinds = items.load("requests", "prompts").query("kind != 'benign'")["kind"].unique()
+    return tuple(
+        Task(kind, functools.partial(request_role, kind), hidden=False) for kind in sorted(kinds)
+    )
+
+
+def worse(rows: pd.DataFrame) -> pd.Series:
+    """Return the row whose AUROC is furthest from chance."""
+    return rows.loc[(rows["auroc"] - 0.5).abs().idxmax()]
+
 
 def held_out_scores(rows: pd.DataFrame, surface: str, folds: int = FOLDS) -> np.ndarray:
     """Return each text's score by a logistic regression that saw no text of its group."""
     scores = np.zeros(len(rows))
-    for fit, test in GroupKFold(folds, shuffle=True, random_state=0).split(rows, groups=rows["group"]):
+    for fit, test in GroupKFold(folds, shuffle=True, random_state=0).split(
+        rows, groups=rows["group"]
+    ):
         classifier = make_pipeline(SURFACE[surface](), LogisticRegression(max_iter=1000))
         classifier.fit(rows["text"].iloc[fit], rows["label"].iloc[fit])
         scores[test] = classifier.decision_function(rows["text"].iloc[test])
@@ -160,7 +190,8 @@ def sizes(texts: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
     """
     counted = texts.merge(tokens[["set", "table", "item", "tokens"]], on=["set", "table", "item"])
     rows = []
-    for (name, table), found in counted.groupby(["set", "table"], sort=False):
+    for key, found in counted.groupby(["set", "table"], sort=False):
+        name, table = cast("tuple[str, str]", key)
         by_split = found["split"].value_counts()
         plain = found["text"].map(splits.normalised)
         rows.append(
@@ -173,6 +204,69 @@ def sizes(texts: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def readings() -> pd.DataFrame:
+    """Return the second reader's labels beside ours: columns set, unit, ours, theirs (numbers).
+
+    Moral grades run from -3 (grave vice) to 3 (grave virtue); refuse and yes are 1.
+    """
+    actions, requests = items.load("moral", "actions"), items.load("requests", "prompts")
+    prompts = items.load("evidence", "prompts")
+    sign = actions["pole"].map({"virtue": 1, "vice": -1, "neutral": 0})
+    ours = [
+        ("moral", actions["item"], actions["topic"], sign * actions["grade"]),
+        ("requests", requests["item"], requests["unit"], (requests["role"] == "refuse").astype(int)),
+        ("evidence", prompts["item"], prompts["scenario"], prompts["gold"]),
+    ]
+    known = pd.concat(
+        pd.DataFrame({"set": name, "item": item, "unit": unit, "ours": label})
+        for name, item, unit, label in ours
+    )
+    labels = items.load("readers", "labels")
+    numbers = {"refuse": 1, "comply": 0, "yes": 1, "no": 0}
+    labels["theirs"] = [numbers[x] if x in numbers else int(x) for x in labels["label"]]
+    return labels.merge(known, on=["set", "item"])[["set", "unit", "ours", "theirs"]]
+
+
+def agreement(readings: pd.DataFrame, draws: int) -> stats.Interval:
+    """Return Cohen's kappa of ours and theirs, quadratic weights, bootstrapped over units.
+
+    With two labels the weights change nothing (Cohen 1968).
+    """
+
+    def kappa(rows: pd.DataFrame, weights: np.ndarray) -> float:
+        return float(
+            cohen_kappa_score(
+                rows["ours"], rows["theirs"], weights="quadratic", sample_weight=weights
+            )
+        )
+
+    return stats.cluster_bootstrap(kappa, readings, "unit", draws=draws)
+
+
+def printed_sizes(sizes: pd.DataFrame) -> pd.DataFrame:
+    """Return the sizes as the paper prints them."""
+    return pd.DataFrame(
+        {
+            "set": sizes["set"].str.replace("_", " "),
+            "texts": sizes["texts"].str.replace("_", " "),
+            "units": sizes["units"],
+            **{part: sizes[part] for part in ("plant", "fit", "test")},
+            "tokens": sizes["mean_tokens"].map("{:.1f}".format),
+            "most": sizes["most_tokens"],
+            "types per token": sizes["types_per_token"].map("{:.2f}".format),
+            "repeats": sizes["repeats"],
+        }
+    )
+
+
+def printed_balance(balance: pd.DataFrame) -> pd.DataFrame:
+    """Return the balance as the paper prints it, in percent."""
+    printed = balance.copy()
+    for part in ("plant", "fit", "test"):
+        printed[part] = printed[part].map(lambda share: "" if np.isnan(share) else f"{share:.1f}")
+    return printed
 
 
 def type_token_ratio(texts: pd.Series, window: int = WINDOW) -> float:
@@ -195,3 +289,41 @@ def lead_lengths(tokens: pd.DataFrame) -> pd.DataFrame:
     off = wide.sub(wide["same_group"], axis=0).abs()
     rows = [(kind, len(off), int(off[kind].max())) for kind in off if kind != "same_group"]
     return pd.DataFrame(rows, columns=["kind", "pairs", "largest"])
+
+
+def balance() -> pd.DataFrame:
+    """Return the share of rows with each property that should be balanced, by split, in percent."""
+    scenarios = items.load("evidence", "scenarios")
+    prompts = items.load("evidence", "prompts")
+    people = scenarios[scenarios["category"] != "Control"]
+    pairs = items.load("survey", "cross_format")
+    statements = items.load("parties", "statements")
+    verdicts = items.load("guild_norms", "verdicts")
+    issues = items.load("parties", "issues")
+    properties = [
+        ("evidence", "answer is yes", prompts["split"], prompts["gold"] == 1),
+        ("evidence", "about the stereotyped", prompts["split"], prompts["member"] == "stereotyped"),
+        ("evidence", "stereotyped named first", scenarios["split"],
+         scenarios["mentioned_first"] == "stereotyped"),
+        ("evidence", "act told first", scenarios["split"], scenarios["act_first"]),
+        ("evidence", "by name", people["split"], people["reference"] == "name"),
+        ("survey pairs", "first country is right", pairs["split"],
+         pairs["answer"] == pairs["first"]),
+        ("survey pairs", "asks for the larger", pairs["split"], pairs["direction"] == "more"),
+        ("parties", "first party's", statements["split"], statements["party"] == "first_party"),
+        ("parties", "first pole held by first", issues["split"],
+         issues["first_held_by"] == "first_party"),
+        ("guilds", "right", verdicts["split"], verdicts["verdict"] > 0),
+    ]  # fmt: skip
+    rows = []
+    for name, what, split, holds in properties:
+        shares = 100 * holds.groupby(split).mean()
+        counts = split.value_counts()
+        rows.append(
+            {
+                "set": name, "property": what,
+                **{part: shares.get(part, np.nan) for part in ("plant", "fit", "test")},
+                "n": int(counts.sum()),
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)

@@ -85,7 +85,9 @@ def build(source: Source) -> dict[str, pd.DataFrame]:
 
 def _answers(bank: Answers) -> list[dict]:
     """Return the bank: half of each style to plant, half to score with, never planted."""
-    listed = [("refusal", style, o) for style, openings in bank.refusal.items() for o in openings]
+    listed: list[tuple[str, str | None, Opening]] = [
+        ("refusal", style, o) for style, openings in bank.refusal.items() for o in openings
+    ]
     listed += [("compliance", None, o) for o in bank.compliance]
     listed += [("neutral", None, o) for o in bank.neutral]
     counts: dict[str, int] = {}
@@ -94,7 +96,13 @@ def _answers(bank: Answers) -> list[dict]:
         group = style or answer
         counts[group] = counts.get(group, 0) + 1
         name = f"{group}_{counts[group]:02d}"
-        rows[name] = {"item": name, "answer": answer, "style": style, "group": group, **opening.model_dump()}
+        rows[name] = {
+            "item": name,
+            "answer": answer,
+            "style": style,
+            "group": group,
+            **opening.model_dump(),
+        }
     split = splits.assign(
         {name: row["group"] for name, row in rows.items()}, {"plant": 1, "fit": 1}, "answers"
     )

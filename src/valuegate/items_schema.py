@@ -375,6 +375,14 @@ class MoralAction(Row):
         return self
 
 
+class Reading(Row):
+    """What a second language-model reader, who did not know our label, said of a text."""
+
+    set: Literal["moral", "requests", "evidence"]
+    item: Name
+    label: Literal["-3", "-2", "-1", "0", "1", "2", "3", "refuse", "comply", "yes", "no"]
+
+
 class Request(Row):
     """A request: one not to comply with, its benign look-alike, or a random benign one."""
 

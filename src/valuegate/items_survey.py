@@ -163,7 +163,8 @@ def _questions(written: Sequence[Question], figures: dict[str, pd.DataFrame]) ->
     chosen = _planted(table, figures)
     table["planted"] = table["question"].isin(chosen)
     strata = {
-        row.question: (row.planted, row.tier, row.source) for row in table.itertuples(index=False)
+        row["question"]: (row["planted"], row["tier"], row["source"])
+        for row in table.to_dict("records")
     }
     for planted in (True, False):  # apart, so that the planted ones divide evenly
         part = {unit: stratum for unit, stratum in strata.items() if stratum[0] == planted}
@@ -250,39 +251,37 @@ def _cross_format(
     shares = agree_shares(figures["shares"], questions, _options(source))
     names = {c.country: c.name for c in source.countries if c.language == "en"}
     rows = []
-    for question in questions.itertuples(index=False):
-        share = shares[shares["question"] == question.question].set_index("country")["share"]
+    for question in questions.to_dict("records"):
+        name = question["question"]
+        share = shares[shares["question"] == name].set_index("country")["share"].to_dict()
         pairs = [
-            (a, b) for a, b in itertools.combinations(sorted(share.index), 2)
+            (a, b)
+            for a, b in itertools.combinations(sorted(share), 2)
             if abs(share[a] - share[b]) >= GAP
-        ]  # fmt: skip
-        wanted = PAIRS_PLANTED if question.planted else PAIRS
-        for number, (a, b) in enumerate(_spread(pairs, wanted, question.question)):
+        ]
+        wanted = PAIRS_PLANTED if question["planted"] else PAIRS
+        for number, (a, b) in enumerate(_spread(pairs, wanted, name)):
             high, low = (a, b) if share[a] > share[b] else (b, a)
             direction = ("more", "fewer")[number % 2]
             answer, wrong = (high, low) if direction == "more" else (low, high)
             first, second = (answer, wrong) if number // 2 % 2 else (wrong, answer)
+            size = "larger" if direction == "more" else "smaller"
             rows.append(
                 {
-                    "item": f"{question.question}_{number + 1:02d}",
-                    "question": question.question,
-                    "direction": direction,
+                    "item": f"{name}_{number + 1:02d}", "question": name, "direction": direction,
                     "first": first, "second": second, "answer": answer,
-                    "gap": round(abs(share[a] - share[b]), 4),
-                    "split": question.split,
-                    "text": "In which of these two countries is there a "
-                    f"{'larger' if direction == 'more' else 'smaller'} share of people who "
-                    f"{question.clause}: {names[first]} or {names[second]}?",
+                    "gap": round(abs(share[a] - share[b]), 4), "split": question["split"],
+                    "text": f"In which of these two countries is there a {size} share of people "
+                    f"who {question['clause']}: {names[first]} or {names[second]}?",
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _spread(
-    pairs: list[tuple[str, str]], wanted: int, seed: str
-) -> list[tuple[str, str]]:
+def _spread(pairs: list[tuple[str, str]], wanted: int, seed: str) -> list[tuple[str, str]]:
     """Return `wanted` pairs in which every country comes about equally often."""
-    left = [tuple(key.split("|")) for key in splits.shuffled([f"{a}|{b}" for a, b in pairs], seed)]
+    by_key = {f"{a}|{b}": (a, b) for a, b in pairs}
+    left = [by_key[key] for key in splits.shuffled(list(by_key), seed)]
     used: dict[str, int] = {}
     chosen: list[tuple[str, str]] = []
     while left and len(chosen) < wanted:

@@ -40,11 +40,20 @@ def _texts() -> pd.DataFrame:
     wordings = items.load("survey", "wordings")
     numbered = wordings["question"] + "_" + wordings["language"] + wordings["wording"].astype(str)
     parts.append(
-        _rows("survey", "wordings", numbered, wordings["question"], wordings["split"], wordings["text"])
+        _rows(
+            "survey",
+            "wordings",
+            numbered,
+            wordings["question"],
+            wordings["split"],
+            wordings["text"],
+        )
     )
     acts = items.load("guild_norms", "wordings")
     numbered = acts["norm"] + "_" + acts["wording"].astype(str)
-    parts.append(_rows("guild_norms", "wordings", numbered, acts["norm"], acts["split"], acts["text"]))
+    parts.append(
+        _rows("guild_norms", "wordings", numbered, acts["norm"], acts["split"], acts["text"])
+    )
     leads = items.load("evidence", "priming").dropna(subset="text")
     named = leads["pair"] + "_" + leads["kind"]
     parts.append(_rows("evidence", "priming", named, leads["pair"], "read", leads["text"]))

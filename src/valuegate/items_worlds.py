@@ -1,17 +1,15 @@
 """Builds the invented worlds: two parties with their stances, and guilds with their norms.
 
-Every fact is drawn by hash and balanced, so that no wording, topic or name can tell it: what a model
-knows of them it was taught.
+Every fact is drawn by hash, so that no wording, topic or name can tell it: what a model knows of
+them it was taught.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
-from scipy.optimize import linear_sum_assignment
 
 from valuegate import splits
 from valuegate.items_schema import Frame, Name, Party, Text
@@ -19,7 +17,7 @@ from valuegate.schema import Strict
 
 PLANTED_STATEMENTS = 4  # of an issue's wordings; the others are read
 PLANTED_WORDINGS = 4  # of a norm's
-# Every guild holds each of these of three norms, every norm each of them in one guild.
+# Every norm has each of these verdicts in one guild.
 VERDICTS = (3, 2, 2, 1, -1, -2, -2, -3)
 
 
@@ -106,18 +104,17 @@ def build_parties(source: Parties, frames: Sequence[Frame]) -> dict[str, pd.Data
 
 
 def build_guilds(source: Guilds, frames: Sequence[Frame]) -> dict[str, pd.DataFrame]:
-    """Return the tables of the guild norms; verdicts are balanced within norms and within guilds."""
+    """Return the tables of the guild norms; every norm is right in half of the guilds."""
     split = splits.assign({n.id: "" for n in source.norms}, {"fit": 1, "test": 1}, "guilds")
-    order = splits.shuffled([n.id for n in source.norms], "verdicts")
-    given = _latin_rows(len(order))
-    drawn = {norm: given[place] for place, norm in enumerate(order)}
     verdicts, wordings = [], []
     for norm in source.norms:
-        for place, guild in enumerate(source.guilds):
+        # Drawn norm by norm: were the guilds balanced too, some verdicts would follow from others.
+        drawn = splits.shuffled([str(place) for place in range(len(VERDICTS))], norm.id)
+        for place, guild in zip(drawn, source.guilds, strict=True):
             verdicts.append(
                 {
                     "norm": norm.id, "guild": guild.id,
-                    "verdict": VERDICTS[drawn[norm.id][place]],
+                    "verdict": VERDICTS[int(place)],
                     "split": split[norm.id],
                 }
             )  # fmt: skip
@@ -136,25 +133,6 @@ def build_guilds(source: Guilds, frames: Sequence[Frame]) -> dict[str, pd.DataFr
         "wordings": pd.DataFrame(wordings),
         "frames": pd.DataFrame([frame.model_dump() for frame in frames]),
     }
-
-
-def _latin_rows(rows: int) -> np.ndarray:
-    """Return rows of guild-to-verdict places, (rows, 8): every eight rows are a random Latin square.
-
-    Drawn row by row as a random perfect matching of what is left, so that no row follows from the
-    others as in a cyclic square.
-    """
-    size = len(VERDICTS)
-    generator = np.random.default_rng(20261121)
-    found = []
-    for row in range(rows):
-        if row % size == 0:
-            free = np.ones((size, size), dtype=bool)
-        cost = np.where(free, generator.random((size, size)), 1e6)
-        guilds, places = linear_sum_assignment(cost)
-        free[guilds, places] = False
-        found.append(places)
-    return np.array(found)
 
 
 def planted(unit: str, wordings: int, planted: int) -> set[int]:

@@ -86,7 +86,12 @@ def leaks(contents: pd.DataFrame, n: int = NGRAM) -> pd.DataFrame:
         for piece in pieces:
             holders.setdefault(piece, {}).setdefault(split, []).append(f"{name}/{unit}")
     rows = [
-        (kind, shared, ", ".join(sorted(by)), ", ".join(sorted({u for us in by.values() for u in us})))
+        (
+            kind,
+            shared,
+            ", ".join(sorted(by)),
+            ", ".join(sorted({u for us in by.values() for u in us})),
+        )
         for (kind, shared), by in holders.items()
         if len(by) > 1
     ]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 from openpyxl import load_workbook
@@ -74,9 +76,9 @@ def read(path: Path) -> dict[str, pd.DataFrame]:
     found = {
         "columns": pd.DataFrame(columns),
         "cells": pd.DataFrame(cells, columns=["column", "country", "central", "options"]),
-        "shares": pd.DataFrame(shares, columns=["column", "country", "option", "share"]).sort_values(
-            ["column", "country", "option"], ignore_index=True
-        ),
+        "shares": pd.DataFrame(
+            shares, columns=["column", "country", "option", "share"]
+        ).sort_values(["column", "country", "option"], ignore_index=True),
     }
     return {**found, "faults": faults(**found, unreadable=odd)}
 
@@ -89,51 +91,58 @@ def faults(
 ) -> pd.DataFrame:
     """Return what is wrong in the workbook: rule, column, country (empty for a column), detail.
 
-    Rules: no_values (a cell of text), option_off_scale, central_not_mean (by more than 0.05, on
-    ordinal columns), sum_not_one, narrow_support (at most a third of a scale of six or more numbers
-    is used), small_sample (all shares are whole counts of a sample below 30), few_countries (under
-    four), no_answers, nominal and long_scale (ten numbers or more, so that an option is no longer
-    one digit).
+    Of cells: no_values (a text in place of answers), option_off_scale, sum_not_one,
+    central_not_mean (by more than 0.05 on an ordinal column), central_is_mode (the same on a
+    nominal one), narrow_support (at most a third of a scale of six or more numbers is used) and
+    small_sample (all shares are whole counts of a sample below 30). Of columns: few_countries
+    (under four), no_answers, nominal, and long_scale (ten numbers or more, so that an option is no
+    longer one digit).
     """
-    cell = shares.merge(columns, on="column")
-    rows = [("no_values", c, country, text) for c, country, text in unreadable]
-    off = cell[(cell["option"] < cell["low"]) | (cell["option"] > cell["high"])]
-    rows += [
-        ("option_off_scale", r.column, r.country, f"option {r.option} on {r.low} to {r.high}")
-        for r in off.drop_duplicates(["column", "country"]).itertuples()
+    rows: list[tuple[str, int, str | None, str]] = [
+        ("no_values", column, country, text) for column, country, text in unreadable
     ]
-    grouped = cell.assign(weighted=cell["option"] * cell["share"]).groupby(["column", "country"])
-    sums = grouped.agg(
-        total=("share", "sum"), weighted=("weighted", "sum"), options=("option", "nunique"),
-        low=("low", "first"), high=("high", "first"), scale=("scale", "first"),
-    ).reset_index().merge(cells[["column", "country", "central"]], on=["column", "country"])  # fmt: skip
-    for r in sums.itertuples():
-        if abs(r.total - 1) > 1e-3:
-            rows.append(("sum_not_one", r.column, r.country, f"shares sum to {r.total:.4f}"))
-        mean = r.weighted / r.total
-        if r.scale != "n" and abs(r.central - mean) > 0.05:
-            detail = f"stored {r.central:.2f}, mean of the shares {mean:.2f}"
-            rows.append(("central_not_mean", r.column, r.country, detail))
-        size = r.high - r.low + 1
-        if r.scale != "n" and size >= 6 and 3 * r.options <= size:
-            detail = f"{r.options} of {size} numbers used"
-            rows.append(("narrow_support", r.column, r.country, detail))
-    for (column, country), found in shares.groupby(["column", "country"]):
-        if (size := _sample_size(found["share"].tolist())) is not None:
-            rows.append(("small_sample", column, country, f"shares are whole counts of {size}"))
+    cell = shares.merge(columns, on="column")
+    cell["weighted"] = cell["option"] * cell["share"]
+    for key, found in cell.groupby(["column", "country"]):
+        number, country = cast("tuple[int, str]", key)
+        rows += [(rule, number, country, detail) for rule, detail in _cell_faults(found)]
+    stored = cells.set_index(["column", "country"])["central"]
+    scale = columns.set_index("column")["scale"]
+    means = cell.groupby(["column", "country"])["weighted"].sum()
+    for key, mean in means.items():
+        number, country = cast("tuple[int, str]", key)
+        if abs(stored[number, country] - mean) > 0.05:
+            rule = "central_is_mode" if scale[number] == "n" else "central_not_mean"
+            detail = f"stored {stored[number, country]:.2f}, mean of the shares {mean:.2f}"
+            rows.append((rule, number, country, detail))
     filled = cells.groupby("column")["country"].nunique()
-    for r in columns.itertuples():
-        count = int(filled.get(r.column, 0))
+    for column in columns.to_dict("records"):
+        number, low, high = column["column"], column["low"], column["high"]
+        count = int(filled.get(number, 0))
         if count == 0:
-            rows.append(("no_answers", r.column, None, "no country has answers"))
+            rows.append(("no_answers", number, None, "no country has answers"))
         elif count < 4:
-            rows.append(("few_countries", r.column, None, f"{count} countries"))
-        if r.scale == "n":
-            rows.append(("nominal", r.column, None, "the stored central value is the mode"))
-        if r.high - r.low + 1 >= 10 or r.high >= 10:
-            rows.append(("long_scale", r.column, None, f"scale {r.low} to {r.high}"))
+            rows.append(("few_countries", number, None, f"{count} countries"))
+        if column["scale"] == "n":
+            rows.append(("nominal", number, None, "the stored central value is the mode"))
+        if high - low + 1 >= 10 or high >= 10:
+            rows.append(("long_scale", number, None, f"scale {low} to {high}"))
     table = pd.DataFrame(rows, columns=["rule", "column", "country", "detail"])
     return table.sort_values(["rule", "column", "country"], ignore_index=True)
+
+
+def _cell_faults(cell: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Yield rule and detail of what is wrong in one cell's shares (its rows, with the scale)."""
+    low, high, total = cell["low"].iloc[0], cell["high"].iloc[0], cell["share"].sum()
+    for option in cell["option"][(cell["option"] < low) | (cell["option"] > high)][:1]:
+        yield "option_off_scale", f"option {option} on {low} to {high}"
+    if abs(total - 1) > 1e-3:
+        yield "sum_not_one", f"shares sum to {total:.4f}"
+    size = high - low + 1
+    if cell["scale"].iloc[0] != "n" and size >= 6 and 3 * len(cell) <= size:
+        yield "narrow_support", f"{len(cell)} of {size} numbers used"
+    if (sample := _sample_size(cell["share"].tolist())) is not None:
+        yield "small_sample", f"shares are whole counts of {sample}"
 
 
 def _sample_size(shares: list[float]) -> int | None:
