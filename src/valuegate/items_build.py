@@ -108,6 +108,12 @@ def _requests() -> _Tables:
     )
 
 
+def _readers() -> _Tables:
+    said = _yaml("readers", dict[str, dict[str, str]])
+    rows = [(name, item, label) for name, labels in said.items() for item, label in labels.items()]
+    return {"labels": pd.DataFrame(rows, columns=["set", "item", "label"])}
+
+
 BUILDERS: dict[str, Callable[[], _Tables]] = {
     DERIVED: survey_workbook.figures,
     "survey": _survey,
@@ -117,6 +123,7 @@ BUILDERS: dict[str, Callable[[], _Tables]] = {
     "left_right": _left_right,
     "moral": _moral,
     "requests": _requests,
+    "readers": _readers,
 }
 
 

@@ -20,8 +20,8 @@ SHARES = {"plant": 6, "fit": 2, "test": 4}  # of a pair's twelve situations
 STYLES = {
     "statement": ("{actor} {act}, while {bystander} {other}.",
                   "{bystander} {other}, while {actor} {act}."),
-    "record": ("The notes from that day say that {actor} {act} and that {bystander} {other}.",
-               "The notes from that day say that {bystander} {other} and that {actor} {act}."),
+    "record": ("The notes say that {actor} {act} and that {bystander} {other}.",
+               "The notes say that {bystander} {other} and that {actor} {act}."),
     "witness": ("A person who saw it reports that {actor} {act}, whereas {bystander} {other}.",
                 "A person who saw it reports that {bystander} {other}, whereas {actor} {act}."),
     "only_one": ("Only one of the two {act}, namely {actor}; {bystander} {other}.",

@@ -9,7 +9,7 @@ from valuegate.items_survey import agree_shares
 
 CELL_FAULTS = (
     "no_values", "option_off_scale", "sum_not_one", "central_not_mean", "narrow_support",
-    "small_sample",
+    "small_sample", "stands_alone",
 )  # fmt: skip
 FAULTS = {
     "no_values": "a text in place of answers",
@@ -18,6 +18,7 @@ FAULTS = {
     "central_not_mean": "central value is not the mean (ordinal)",
     "narrow_support": "a third of a long scale used, or less",
     "small_sample": "shares are whole counts of under 30 people",
+    "stands_alone": "a quarter of the scale from any other country",
     "few_countries": "fewer than four countries",
     "no_answers": "no country has answers",
     "nominal": "nominal: no order, central value is the mode",

@@ -216,7 +216,12 @@ def readings() -> pd.DataFrame:
     sign = actions["pole"].map({"virtue": 1, "vice": -1, "neutral": 0})
     ours = [
         ("moral", actions["item"], actions["topic"], sign * actions["grade"]),
-        ("requests", requests["item"], requests["unit"], (requests["role"] == "refuse").astype(int)),
+        (
+            "requests",
+            requests["item"],
+            requests["unit"],
+            (requests["role"] == "refuse").astype(int),
+        ),
         ("evidence", prompts["item"], prompts["scenario"], prompts["gold"]),
     ]
     known = pd.concat(
@@ -229,19 +234,22 @@ def readings() -> pd.DataFrame:
     return labels.merge(known, on=["set", "item"])[["set", "unit", "ours", "theirs"]]
 
 
-def agreement(readings: pd.DataFrame, draws: int) -> stats.Interval:
-    """Return Cohen's kappa of ours and theirs, quadratic weights, bootstrapped over units.
+def kappa(rows: pd.DataFrame, weights: np.ndarray | None = None) -> float:
+    """Return Cohen's kappa of `ours` and `theirs` with quadratic weights; nan for one label only.
 
     With two labels the weights change nothing (Cohen 1968).
     """
+    both = pd.concat([rows["ours"], rows["theirs"]])
+    # scikit-learn weighs by place in the list of labels, so the list has to be without gaps.
+    labels = list(range(both.min(), both.max() + 1))
+    found = cohen_kappa_score(
+        rows["ours"], rows["theirs"], labels=labels, weights="quadratic", sample_weight=weights
+    )
+    return float(found)
 
-    def kappa(rows: pd.DataFrame, weights: np.ndarray) -> float:
-        return float(
-            cohen_kappa_score(
-                rows["ours"], rows["theirs"], weights="quadratic", sample_weight=weights
-            )
-        )
 
+def agreement(readings: pd.DataFrame, draws: int) -> stats.Interval:
+    """Return `kappa`, bootstrapped over units."""
     return stats.cluster_bootstrap(kappa, readings, "unit", draws=draws)
 
 

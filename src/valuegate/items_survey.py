@@ -162,14 +162,16 @@ def _questions(written: Sequence[Question], figures: dict[str, pd.DataFrame]) ->
     )  # fmt: skip
     chosen = _planted(table, figures)
     table["planted"] = table["question"].isin(chosen)
-    strata = {
-        row["question"]: (row["planted"], row["tier"], row["source"])
-        for row in table.to_dict("records")
-    }
+    rows = table.to_dict("records")
+    split = {}
     for planted in (True, False):  # apart, so that the planted ones divide evenly
-        part = {unit: stratum for unit, stratum in strata.items() if stratum[0] == planted}
-        found = splits.assign(part, {"fit": 1, "test": 1}, "survey")
-        table.loc[table["planted"] == planted, "split"] = table["question"].map(found)
+        strata = {
+            row["question"]: (row["tier"], row["source"])
+            for row in rows
+            if row["planted"] == planted
+        }
+        split |= splits.assign(strata, {"fit": 1, "test": 1}, "survey")
+    table["split"] = table["question"].map(split)
     return table
 
 
@@ -246,14 +248,18 @@ def _cross_format(
     """Return the two-country questions: every pair of countries drawn, once.
 
     Direction (more or fewer) and the place of the right answer are balanced within a question, so
-    that neither a liking of the first country nor one for a country always named tells it.
+    that neither a liking of the first country nor one for a country always named tells it. Cells
+    with a fault take no part.
     """
     shares = agree_shares(figures["shares"], questions, _options(source))
+    faults = figures["faults"].query("rule != 'central_is_mode'")
+    doubtful = set(zip(faults["column"], faults["country"], strict=True))
     names = {c.country: c.name for c in source.countries if c.language == "en"}
     rows = []
     for question in questions.to_dict("records"):
         name = question["question"]
         share = shares[shares["question"] == name].set_index("country")["share"].to_dict()
+        share = {c: s for c, s in share.items() if (question["column"], c) not in doubtful}
         pairs = [
             (a, b)
             for a, b in itertools.combinations(sorted(share), 2)

@@ -37,18 +37,14 @@ def _texts() -> pd.DataFrame:
         rows = items.load(name, table)
         text = rows[list(columns)].fillna("").agg(" ".join, axis=1).str.strip()
         parts.append(_rows(name, table, rows[item], rows[unit], rows["split"], text))
-    wordings = items.load("survey", "wordings")
-    numbered = wordings["question"] + "_" + wordings["language"] + wordings["wording"].astype(str)
-    parts.append(
-        _rows(
-            "survey",
-            "wordings",
-            numbered,
-            wordings["question"],
-            wordings["split"],
-            wordings["text"],
-        )
-    )
+    all_wordings = items.load("survey", "wordings")
+    english = all_wordings["language"] == "en"
+    for table, rows in (
+        ("wordings", all_wordings[english]),
+        ("translations", all_wordings[~english]),
+    ):
+        item = rows["question"] + "_" + rows["language"] + rows["wording"].astype(str)
+        parts.append(_rows("survey", table, item, rows["question"], rows["split"], rows["text"]))
     acts = items.load("guild_norms", "wordings")
     numbered = acts["norm"] + "_" + acts["wording"].astype(str)
     parts.append(

@@ -7,6 +7,7 @@ being a central value and the share of every option. No text of the surveys is t
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ COUNTRIES = {
     "Mauritania": "MRT", "Qatar": "QAT",
 }  # fmt: skip
 SOURCES = {"WVS 7": "WVS7", "The 2022 Arab Opinion Index": "AOI2022"}
+ALONE = 0.25  # of the scale
 SMALL_SAMPLE = 30  # respondents; below it a share's standard error exceeds 9 points
 
 
@@ -41,8 +43,9 @@ def read(path: Path) -> dict[str, pd.DataFrame]:
     where the flag is n) and the number of options with answers. `shares`: fractions, four
     decimals. `faults`: every cell or column that breaks a rule of `faults`.
     """
-    lines = load_workbook(path, read_only=True).worksheets[0].iter_rows(values_only=True)
-    rows = {str(line[0]): line[1:] for line in lines}
+    with contextlib.closing(load_workbook(path, read_only=True)) as book:
+        lines = book.worksheets[0].iter_rows(values_only=True)
+        rows = {str(line[0]): line[1:] for line in lines}
     columns, cells, shares, odd = [], [], [], []
     for number in range(1, len(rows["Source"]) + 1):
         meta = {name: values[number - 1] for name, values in rows.items()}
@@ -93,8 +96,10 @@ def faults(
 
     Of cells: no_values (a text in place of answers), option_off_scale, sum_not_one,
     central_not_mean (by more than 0.05 on an ordinal column), central_is_mode (the same on a
-    nominal one), narrow_support (at most a third of a scale of six or more numbers is used) and
-    small_sample (all shares are whole counts of a sample below 30). Of columns: few_countries
+    nominal one), narrow_support (at most a third of a scale of six or more numbers is used),
+    small_sample (all shares are whole counts of a sample below 30) and stands_alone (the mean is a
+    quarter of the scale or more from that of the nearest of five countries or more, which may be
+    an opinion or a slip of coding). Of columns: few_countries
     (under four), no_answers, nominal, and long_scale (ten numbers or more, so that an option is no
     longer one digit).
     """
@@ -115,6 +120,16 @@ def faults(
             rule = "central_is_mode" if scale[number] == "n" else "central_not_mean"
             detail = f"stored {stored[number, country]:.2f}, mean of the shares {mean:.2f}"
             rows.append((rule, number, country, detail))
+    ordinal = cells.merge(columns[columns["scale"] != "n"], on="column")
+    ordinal["place"] = (ordinal["central"] - ordinal["low"]) / (ordinal["high"] - ordinal["low"])
+    for key, found in ordinal.groupby("column"):
+        places = found.set_index("country")["place"]
+        for country, gap in _gaps(places).items() if len(places) >= 6 else ():
+            if gap >= ALONE:
+                detail = (
+                    f"at {places[country]:.2f} of the scale, {gap:.2f} from the nearest country"
+                )
+                rows.append(("stands_alone", cast("int", key), str(country), detail))
     filled = cells.groupby("column")["country"].nunique()
     for column in columns.to_dict("records"):
         number, low, high = column["column"], column["low"], column["high"]
@@ -129,6 +144,13 @@ def faults(
             rows.append(("long_scale", number, None, f"scale {low} to {high}"))
     table = pd.DataFrame(rows, columns=["rule", "column", "country", "detail"])
     return table.sort_values(["rule", "column", "country"], ignore_index=True)
+
+
+def _gaps(places: pd.Series) -> pd.Series:
+    """Return each country's distance from the nearest other one."""
+    ordered = places.sort_values()
+    steps = ordered.diff()
+    return pd.concat([steps, steps.shift(-1)], axis=1).min(axis=1)
 
 
 def _cell_faults(cell: pd.DataFrame) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,173 @@
+"""What the committed sets promise: sizes, balance, splits that share nothing, planted rules."""
+
+from __future__ import annotations
+
+import collections
+
+import pandas as pd
+import pytest
+
+from valuegate import items, items_evidence, items_schema, items_texts, splits
+from valuegate.items_moral import moral_words
+
+
+def test_no_text_and_no_eight_words_are_shared_between_splits():
+    found = splits.leaks(items_texts.contents())
+    assert found.empty, found.to_string()
+
+
+def test_a_leak_would_be_found_in_every_set():
+    """A planted copy in each table of texts is caught: the search reads all of them."""
+    contents = items_texts.contents()
+    for name, rows in contents.groupby("set"):
+        longest = rows.loc[rows["content"].str.split().str.len().idxmax()]
+        other = "test" if longest["split"] != "test" else "fit"
+        copy = longest.to_frame().T.assign(split=other, unit="copy")
+        assert not splits.leaks(pd.concat([contents, copy])).empty, name
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "least"),
+    [
+        ("survey", "questions", 80),
+        ("survey", "cross_format", 600),
+        ("parties", "issues", 24),
+        ("guild_norms", "verdicts", 24 * 8),
+        ("moral", "actions", 400),
+    ],
+)
+def test_sets_are_as_large_as_was_asked(name, table, least):
+    assert len(items.load(name, table)) >= least
+
+
+def test_every_question_has_four_wordings_and_its_labels():
+    questions, wordings = items.load("survey", "questions"), items.load("survey", "wordings")
+    english = wordings[wordings["language"] == "en"]
+    assert (english.groupby("question").size() == 4).all()
+    assert (english.query("split == 'plant'").groupby("question").size() == 1).all()
+    assert set(english["question"]) == set(questions["question"])
+    options = items.load("survey", "options").query("language == 'en'")
+    labelled = options.dropna(subset="label").groupby("question")["option"].agg(["min", "max"])
+    scale = questions.set_index("question").loc[labelled.index]
+    assert (labelled["min"] == scale["low"]).all()
+    assert (labelled["max"] == scale["high"]).all()
+
+
+def test_all_three_tiers_and_twelve_sensitive_questions_in_three_languages():
+    questions, wordings = items.load("survey", "questions"), items.load("survey", "wordings")
+    assert set(questions["tier"]) == {"T1", "T2", "T3"}
+    foreign = wordings[wordings["language"] != "en"].groupby("question")["language"].unique()
+    assert len(foreign) == 12
+    assert all(sorted(languages) == ["ar", "fa", "tr"] for languages in foreign)
+    assert set(questions.set_index("question").loc[foreign.index, "tier"]) == {"T3"}
+
+
+def test_planted_questions_are_sound_one_digit_and_even_over_splits():
+    planted = items.load("survey", "questions").query("planted")
+    assert len(planted) == 24
+    assert (planted["countries"] == 9).all()
+    assert (planted["high"] <= 9).all()
+    assert set(planted["kind"]) == {"ordinal"}
+    assert planted.groupby(["tier", "split"]).size().tolist() == [2, 2, 5, 5, 5, 5]
+    faults = items.load("survey_answers", "faults").dropna(subset="country")
+    assert not set(planted["column"]) & set(faults["column"])
+
+
+def test_a_role_swapped_pair_has_the_same_words():
+    prompts = items.load("evidence", "prompts")
+    for _, rows in prompts.groupby("scenario"):
+        told = dict(zip(rows["member"], rows["context"], strict=True))
+        bags = {member: collections.Counter(splits.words(text)) for member, text in told.items()}
+        assert bags["stereotyped"] == bags["contrast"]
+        assert rows["context"].nunique() == rows["question"].nunique() == 2
+        assert (rows.groupby("asked")["gold"].sum() == 1).all()
+
+
+def test_every_category_has_forty_scenarios_in_all_styles():
+    people = items.load("evidence", "scenarios").query("category != 'Control'")
+    assert len(people) >= 320
+    assert set(people["category"]) == set(items_schema.DEMOGRAPHIC)
+    assert people.groupby("category").size().min() >= 40
+    assert (people.groupby("category")["style"].nunique() == 4).all()
+    assert (people.groupby(["pair", "split"]).size().unstack() == [2, 6, 4]).all().all()
+
+
+def test_factors_of_the_evidence_are_crossed_in_every_split():
+    people = items.load("evidence", "scenarios").query("category != 'Control'")
+    for split, rows in people.groupby("split"):
+        cells = rows.groupby(["style", "reference", "mentioned_first", "act_first"]).size()
+        assert len(cells) == 32, split
+        assert cells.nunique() == 1, split
+
+
+def test_names_of_a_split_are_its_own():
+    names = items_evidence.NAMES
+    assert len({n for part in names.values() for n in part}) == sum(map(len, names.values()))
+    scenarios = items.load("evidence", "scenarios")
+    for split, rows in scenarios.groupby("split"):
+        used = set(rows["stereotyped_name"].dropna()) | set(rows["contrast_name"].dropna())
+        assert used <= set(names[str(split)])
+
+
+def test_there_are_six_leads_for_every_pair():
+    leads = items.load("evidence", "priming")
+    assert (leads.groupby("pair")["kind"].nunique() == 6).all()
+    assert set(leads["category"]) == {*items_schema.DEMOGRAPHIC, "Control"}
+
+
+def test_kinds_of_requests_are_full_and_divided():
+    requests = items.load("requests", "prompts")
+    units = requests[requests["kind"] != "benign"].drop_duplicates("unit")
+    counts = units.groupby(["kind", "split"]).size().unstack()
+    assert len(counts) == 11
+    assert (counts == [24, 40, 32]).all().all()
+    assert (requests["kind"] == "benign").sum() >= 200
+
+
+def test_styles_have_openings_in_both_halves_and_none_for_incoherent():
+    answers = items.load("requests", "answers")
+    counts = answers.dropna(subset="style").groupby(["style", "split"]).size()
+    assert len(counts) == 12
+    assert counts.min() >= 6
+    starts = answers["opening"].map(lambda text: tuple(splits.words(text)[:3]))
+    assert starts.is_unique
+
+
+def test_left_and_right_are_matched_and_the_prompts_are_84():
+    statements, prompts = (
+        items.load("left_right", "statements"),
+        items.load("left_right", "prompts"),
+    )
+    sides = statements.query("side in ('left', 'right')").groupby(["issue", "wording"])
+    assert (sides["side"].nunique() == 2).all()
+    assert (sides["split"].nunique() == 1).all()
+    pairs = statements.query("side == 'left'").groupby("issue").size()
+    assert len(pairs) >= 16
+    assert pairs.min() >= 10
+    published = prompts.query("set == 'prompts_84'")["form"].value_counts()
+    assert published.to_dict() == dict.fromkeys(
+        ("question", "pro", "con", "factual", "essay", "science", "everyday"), 12
+    )
+
+
+def test_guild_verdicts_are_half_right_in_every_norm():
+    verdicts = items.load("guild_norms", "verdicts")
+    right = (verdicts["verdict"] > 0).groupby(verdicts["norm"]).mean()
+    assert (right == 0.5).all()
+    assert items.load("guild_norms", "wordings").groupby("norm").size().min() >= 8
+
+
+def test_moral_topics_have_all_poles_in_one_split():
+    actions = items.load("moral", "actions")
+    assert (actions.groupby("topic")["pole"].nunique() == 3).all()
+    assert (actions.groupby("topic")["split"].nunique() == 1).all()
+    assert (actions.groupby(["foundation", "pole"]).size() >= 25).all()
+
+
+@pytest.mark.model
+def test_rated_words_keep_stems_together():
+    words = moral_words()
+    assert len(words) == 2845
+    assert words["rating"].between(1, 9).all()
+    assert (words.groupby("stem")["split"].nunique() == 1).all()
+    assert words.groupby("foundation")["split"].value_counts(normalize=True).min() > 0.4
