@@ -118,7 +118,8 @@ section.claim(
 prior = facts.country_prior(draws)
 section.claim(
     "items.country_prior", prior.estimate, ci=(prior.low, prior.high), n=prior.n,
-    clusters=prior.clusters, unit="accuracy", test="usual order of countries; bootstrap over questions",
+    clusters=prior.clusters, unit="accuracy",
+    test="usual order of countries; bootstrap over questions",
 )  # fmt: skip
 
 # %% [markdown]
@@ -135,7 +136,8 @@ for name, rows in readings.groupby("set"):
     kappa = quality.agreement(rows, draws)
     section.claim(
         f"items.reader_{name}", kappa.estimate, ci=(kappa.low, kappa.high), n=kappa.n,
-        clusters=kappa.clusters, unit="kappa", test="second language-model reader; bootstrap over units",
+        clusters=kappa.clusters, unit="kappa",
+        test="second language-model reader; bootstrap over units",
     )  # fmt: skip
 
 # %% [markdown]
@@ -154,7 +156,8 @@ section.print_table(quality.printed_balance(quality.balance()), "balance")
 leads = quality.lead_lengths(tokens)
 section.claim(
     "items.lead_difference", leads["largest"].max(), n=int(leads["pairs"].sum()), unit="tokens",
-    clusters=int(leads["pairs"].max()), test="largest difference from the safety sentence", model=model,
+    clusters=int(leads["pairs"].max()), model=model,
+    test="largest difference from the safety sentence",
 )  # fmt: skip
 leads
 
@@ -172,7 +175,8 @@ section.figure(figures.planted_figure(facts.planted_answers()), "planted")
 spread = facts.planted_spread(draws)
 section.claim(
     "items.planted_spread", spread.estimate, ci=(spread.low, spread.high), n=spread.n,
-    clusters=spread.clusters, unit="share of the scale", test="SD of country means; bootstrap over questions",
+    clusters=spread.clusters, unit="share of the scale",
+    test="SD of country means; bootstrap over questions",
 )  # fmt: skip
 
 # %% [markdown]

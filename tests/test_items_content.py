@@ -109,6 +109,14 @@ def test_names_of_a_split_are_its_own():
         assert used <= set(names[str(split)])
 
 
+def test_a_name_tells_nothing_about_its_group():
+    scenarios = items.load("evidence", "scenarios").query("reference == 'name'")
+    for (split, style), rows in scenarios.groupby(["split", "style"]):
+        roles = [rows[f"{member}_name"].value_counts() for member in ("stereotyped", "contrast")]
+        assert roles[0].to_dict() == roles[1].to_dict(), (split, style)
+        assert set(roles[0].index) == set(items_evidence.NAMES[str(split)])
+
+
 def test_there_are_six_leads_for_every_pair():
     leads = items.load("evidence", "priming")
     assert (leads.groupby("pair")["kind"].nunique() == 6).all()

@@ -120,7 +120,8 @@ def _scenarios(pair: Pair, turn: dict[str, int]) -> list[dict]:
     """Return a pair's scenarios; `turn` counts the scenarios made so far, by split.
 
     Every four scenarios of a split in a row hold each style once and both values of the three
-    other factors twice; every 32 hold each combination of all four factors once.
+    other factors twice; every 32 hold each combination of all four factors once, so that a style
+    comes with names in four of every eight blocks.
     """
     names = [f"{pair.pair}_{number:02d}" for number in range(1, len(pair.situations) + 1)]
     split = splits.assign(dict.fromkeys(names, ""), SHARES, "evidence")
@@ -132,11 +133,12 @@ def _scenarios(pair: Pair, turn: dict[str, int]) -> list[dict]:
         act_first = (0, 1, 1, 0)[place] ^ (block & 1)
         mentioned = (0, 1, 0, 1)[place] ^ (block >> 1 & 1)
         by_name = (0, 0, 1, 1)[place] ^ (block >> 2 & 1) and pair.category != "Control"
-        person = splits.shuffled(NAMES[part], name) if by_name else (None, None)
+        style = list(STYLES)[place]
+        person = _names(part, style, block // 8 * 4 + block % 4) if by_name else (None, None)
         rows.append(
             {
                 "scenario": name, "pair": pair.pair, "category": pair.category, "split": part,
-                "style": list(STYLES)[place], "reference": "name" if by_name else "group",
+                "style": style, "reference": "name" if by_name else "group",
                 "mentioned_first": ("stereotyped", "contrast")[mentioned],
                 "act_first": bool(act_first),
                 "stereotyped_name": person[0], "contrast_name": person[1],
@@ -144,6 +146,17 @@ def _scenarios(pair: Pair, turn: dict[str, int]) -> list[dict]:
             }
         )  # fmt: skip
     return sorted(rows, key=lambda row: row["scenario"])
+
+
+def _names(split: str, style: str, number: int) -> tuple[str, str]:
+    """Return two names for the so-manyth named scenario of a style.
+
+    After every round through a split's names each has been of the one group once and of the other
+    once, so that a name tells nothing about its group in any style.
+    """
+    names = splits.shuffled(NAMES[split], style)
+    cycle, place = divmod(number, len(names))
+    return names[place], names[(place + 1 + cycle) % len(names)]
 
 
 def _prompts(scenario: dict, groups: dict[str, Pair]) -> list[dict]:

@@ -18,7 +18,7 @@ from sklearn.metrics import cohen_kappa_score
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 
-from valuegate import items, splits, stats
+from valuegate import items, items_evidence, splits, stats
 
 FOLDS = 5
 WINDOW = 1000  # words; a type-token ratio falls with length, so all are taken over equal windows
@@ -56,9 +56,15 @@ def evidence_truth() -> pd.DataFrame:
 
 
 def evidence_member() -> pd.DataFrame:
-    """Return the contexts with whom the evidence is about; a category of groups is held out."""
+    """Return the contexts with whom the evidence is about; a pair of groups is held out.
+
+    Names are masked: each is of either group equally often in every style, which a test holds, and
+    a classifier that learns from some of a balanced whole guesses the rest worse than chance.
+    """
     rows = items.load("evidence", "prompts").drop_duplicates(["scenario", "member"])
-    return _rows(rows["context"], rows["member"] == "stereotyped", rows["category"])
+    names = "|".join(name for part in items_evidence.NAMES.values() for name in part)
+    masked = rows["context"].str.replace(rf"\b(?:{names})\b", "Somebody", regex=True)
+    return _rows(masked, rows["member"] == "stereotyped", rows["pair"])
 
 
 def cross_format_place() -> pd.DataFrame:
