@@ -57,7 +57,7 @@ def _survey() -> _Tables:
     source = items_survey.Source(
         questions=[
             question
-            for name in ("survey_t3_t1", "survey_t2")
+            for name in ("survey_t3_t1", "survey_t3_more", "survey_t2")
             for question in _yaml(name, list[items_survey.Question])
         ],
         translations=_yaml("survey_translations", list[items_survey.Translation]),

@@ -45,7 +45,7 @@ def give_aways_figure(tasks: pd.DataFrame, kinds: pd.DataFrame) -> Drawn:
     figure, panels = plt.subplots(
         1, 2, figsize=(house.WIDTH, 3.6), width_ratios=[1, 1], layout="constrained"
     )
-    titles = ("a  labels of all sets", "b  refuse or comply, by kind")
+    titles = ("a  labels of all sets", "b  requests, by kind")
     for axes, table, title in zip(panels, (tasks, kinds), titles, strict=True):
         order = table["label"].unique().tolist()[::-1]
         for place, (surface, rows) in enumerate(table.groupby("surface", sort=False)):
