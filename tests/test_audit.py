@@ -33,6 +33,7 @@ from valuegate import (
     models,
     pages,
     paper,
+    parts,
     paths,
     publish,
     registry,
@@ -146,6 +147,15 @@ def make_project(root: Path) -> None:
     for file in ("requirements.lock", ".gitignore"):
         shutil.copy(REPOSITORY / file, root / file)
     (root / "notebooks/profiles/default.yml").write_text(PROFILE)
+    # One section is enough to audit, and quick: its notebook, its claims, its part of the text.
+    text, _ = parts.without_missing((root / "paper/paper.md").read_text(), {"misfire"})
+    (root / "paper/paper.md").write_text(text)
+    entries = re.split(r"^(?=- id: )", (root / "paper/claims.yml").read_text(), flags=re.MULTILINE)
+    kept = [entry for entry in entries if not re.match(r"- id: (?!misfire\.)", entry)]
+    (root / "paper/claims.yml").write_text("".join(kept))
+    for path in (root / "notebooks").glob("*.py"):
+        if path.stem != SECTION:
+            path.unlink()
     git(root, "init", "--quiet")
     git(root, "add", ".")
     git(root, "commit", "--quiet", "--message", "Declare")

@@ -42,11 +42,24 @@ def test_a_failed_job_says_so_last(here, tmp_path):
 # submitit leaves the process object of a cancelled local job unwaited.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_cancels_the_job(here, tmp_path):
-    stopped, late = threading.Event(), tmp_path / "late"
+    stopped, began = threading.Event(), tmp_path / "began"
     stopped.set()
-    ran(here, f"import time; time.sleep(4); open({str(late)!r}, 'w')", tmp_path, stopped)
-    time.sleep(6)
-    assert not late.exists()
+    code = f"import os, time; print(os.getpid(), file=open({str(began)!r}, 'w')); time.sleep(600)"
+    ran(here, code, tmp_path, stopped)
+    time.sleep(2)
+    end = time.monotonic() + 60
+    while began.exists() and _alive(int(began.read_text() or 0)):
+        assert time.monotonic() < end, "the job still runs"
+        time.sleep(0.2)
+
+
+def _alive(process: int) -> bool:
+    """Return whether a process of this user runs; one that waits to be reaped does not."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 @pytest.mark.parametrize(

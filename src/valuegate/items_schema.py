@@ -253,12 +253,18 @@ class Priming(Row):
 
 
 class PartyIssue(Row):
-    """An issue of invented policy with two poles, and the party that holds the first."""
+    """An issue of invented policy with two poles, and the party that holds the first.
+
+    `topic`, `first` and `second` are words to plant; those that end in `_read` are never planted.
+    """
 
     issue: Name
     topic: Text
     first: Text
     second: Text
+    topic_read: Text
+    first_read: Text
+    second_read: Text
     first_held_by: Party
     split: Unit
 

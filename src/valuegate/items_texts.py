@@ -75,13 +75,22 @@ def contents() -> pd.DataFrame:
     """Return the texts without template or scale, for `splits.leaks`.
 
     Evidence is taken as its scenarios' own words, a cross-format question as its clause, lead
-    sentences (templates themselves) not at all; other texts have no template around them.
+    sentences (templates themselves) not at all. Topics and poles of party issues, which stand in
+    templates, are added. Other texts have no template around them.
     """
     found = texts()
     found = found[~found["table"].isin(["cross_format", "priming"])]
     found = found[(found["set"] != "evidence")].rename(columns={"text": "content"})
     scenarios = items.load("evidence", "scenarios")
     clauses = items.load("survey", "questions")
+    issues = items.load("parties", "issues")
+    poles = [
+        pd.DataFrame(
+            {"set": "parties", "unit": issues["issue"], "split": split, "content": issues[c]}
+        )
+        for column in ("topic", "first", "second")
+        for c, split in ((column, "plant"), (f"{column}_read", issues["split"]))
+    ]
     return pd.concat(
         [
             found[["set", "unit", "split", "content"]],
@@ -91,6 +100,7 @@ def contents() -> pd.DataFrame:
                     "content": evidence_content(scenarios),
                 }
             ),
+            *poles,
             pd.DataFrame(
                 {
                     "set": "survey", "unit": clauses["question"], "split": clauses["split"],

@@ -30,12 +30,18 @@ class PartyText(Strict):
 
 
 class Issue(Strict):
-    """An issue with two poles and matched statements [for the first, for the second]."""
+    """An issue with two poles and matched statements [for the first, for the second].
+
+    Topic and poles come in words to plant and in words to read.
+    """
 
     id: Name
     topic: Text
     first: Text
     second: Text
+    topic_read: Text
+    first_read: Text
+    second_read: Text
     statements: list[tuple[Text, Text]] = Field(min_length=10)
 
 
@@ -77,6 +83,7 @@ def build_parties(source: Parties, frames: Sequence[Frame]) -> dict[str, pd.Data
     issues = [
         {
             "issue": i.id, "topic": i.topic, "first": i.first, "second": i.second,
+            "topic_read": i.topic_read, "first_read": i.first_read, "second_read": i.second_read,
             "first_held_by": held[i.id], "split": split[i.id],
         }
         for i in source.issues

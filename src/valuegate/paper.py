@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from valuegate import claims, paths, registry, render, results
+from valuegate import claims, parts, paths, registry, render, results, sections
 from valuegate.claims import Claim, Declaration
 from valuegate.config import Run
 from valuegate.data import sha256
@@ -278,7 +278,7 @@ def front_matter(text: str, record: Record, profile_title: str, models: Sequence
     content["run"] = {
         "profile": profile_title,
         "models": ", ".join(registry.model(name).title.partition(" (")[0] for name in models),
-        "items": f"{sum(entry['rows'] for entry in entries):,} prompts",
+        "items": f"{sum(entry['rows'] for entry in entries if entry['tokens']):,} prompts",
         "tokens": f"{sum(entry['tokens'] for entry in entries):,} forward tokens",
         "device": "; ".join(devices),
     }
@@ -286,11 +286,14 @@ def front_matter(text: str, record: Record, profile_title: str, models: Sequence
 
 
 def compose(run: Run, record: Record) -> Filled:
-    """Return the filled paper of a record."""
+    """Return the filled paper of a record; a run of some sections leaves the others out."""
     declared, found = claims.declarations(), claims.read(record.claims)
-    filled = fill(source(), found, declared, record.figures)
-    text = front_matter(filled.markdown, record, run.profile.title, run.models)
-    return Filled(text, filled.sentences)
+    text, title = source(), run.profile.title
+    if set(sections.MODULES) - set(run.sections):
+        text, left_out = parts.without_missing(text, {id.partition(".")[0] for id in found})
+        title += f", without the parts: {', '.join(left_out)}" if left_out else ""
+    filled = fill(text, found, declared, record.figures)
+    return Filled(front_matter(filled.markdown, record, title, run.models), filled.sentences)
 
 
 def build(run: Run, record: Record, out: Path, *, tex: bool = False) -> Filled:
