@@ -16,6 +16,7 @@ from valuegate import (
     items_survey,
     items_worlds,
     registry,
+    survey_workbook,
 )
 from valuegate.errors import ValueGateError
 
@@ -72,7 +73,8 @@ QUESTION = {
     "clause": "say so",
     "wordings": ["One?", "Two?", "Three?", "Four?"],
 }
-COUNTRIES = ["EGY", "IRN", "IRQ", "JOR"]
+COUNTRIES = ["EGY", "IRN", "IRQ", "JOR"]  # those with answers; all sixteen have names
+NAMED = list(survey_workbook.COUNTRIES.values())
 AGREE = dict(zip(COUNTRIES, (0.9, 0.5, 0.44, 0.0), strict=True))
 
 
@@ -80,23 +82,18 @@ def _figures(**column):
     shares = [(1, c, 1, a) for c, a in AGREE.items() if a] + [
         (1, c, 4, 1 - a) for c, a in AGREE.items()
     ]
+    first = {"column": 1, "source": "WVS7", "code": "Q1", "low": 1, "high": 4, "scale": "y"}
+    other = {
+        **first,
+        "column": 99,
+        "source": "AOI2022",
+        "code": None,
+    }  # gives all countries a block
+    answered = [(1, c, 2.0, 2) for c in COUNTRIES[: column.pop("filled", 4)]]
     return {
-        "columns": pd.DataFrame(
-            [
-                {
-                    "column": 1,
-                    "source": "WVS7",
-                    "code": "Q1",
-                    "low": 1,
-                    "high": 4,
-                    "scale": "y",
-                    "category": "c",
-                    **column,
-                }
-            ]
-        ),
+        "columns": pd.DataFrame([{**first, **column}, other]),
         "cells": pd.DataFrame(
-            [(1, c, 2.0, 2) for c in COUNTRIES[: column.get("filled", 4)]],
+            answered + [(99, c, 2.0, 2) for c in NAMED],
             columns=["column", "country", "central", "options"],
         ),
         "shares": pd.DataFrame(shares, columns=["column", "country", "option", "share"]),
@@ -110,10 +107,9 @@ def _survey(**changes):
         translations=[],
         frames=[],
         countries=[
-            items_survey.Country(country=c, language="en", name=c.title(), native=c)
-            for c in COUNTRIES
+            items_survey.Country(country=c, language="en", name=c.title(), native=c) for c in NAMED
         ],
-        native_language=dict.fromkeys(COUNTRIES, "ar"),
+        native_language=dict.fromkeys(NAMED, "ar"),
     )
 
 
@@ -160,6 +156,36 @@ def test_a_country_where_nobody_agrees_has_a_share_of_zero(plant_none):
 def test_a_question_that_does_not_fit_the_workbook_is_named(plant_none, changes, column, message):
     with pytest.raises(ValueGateError, match=message):
         items_survey.build(_survey(**changes), _figures(**column))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"translations": [{"id": "q9", "language": "ar", "wordings": ["?"], "labels": {1: "x"}}]},
+         "unknown survey question in translation into ar 'q9'; nearest: q1"),
+        ({"countries": []}, "country EGY has no English name or no language"),
+        ({"native_language": {}}, "country EGY has no English name or no language"),
+        ({"frames": [{"framing": "persona", "language": "en", "use": "read", "text": "{name} is"}]},
+         r"a persona frame in en has the slots \['name'\], not \['native', 'question'\]"),
+    ],
+)  # fmt: skip
+def test_a_name_that_refers_to_nothing_is_an_error(plant_none, change, message):
+    content = {**_survey().model_dump(), **change}
+    with pytest.raises(ValueGateError, match=message):
+        items_survey.build(items_survey.Source.model_validate(content), _figures())
+
+
+def test_a_question_that_asks_the_same_takes_the_others_split(plant_none):
+    source = _survey()
+    twins = [
+        source.questions[0].model_copy(update={"id": f"q{n}", "same_as": None if n == 1 else "q1"})
+        for n in range(1, 6)
+    ]
+    made = items_survey.build(source.model_copy(update={"questions": twins}), _figures())
+    assert made["questions"]["split"].nunique() == 1
+    stray = [source.questions[0].model_copy(update={"same_as": "q7"})]
+    with pytest.raises(ValueGateError, match="question q1, same_as 'q7'"):
+        items_survey.build(source.model_copy(update={"questions": stray}), _figures())
 
 
 def test_too_few_questions_to_plant_is_an_error(monkeypatch):
@@ -254,6 +280,7 @@ def test_stances_are_half_and_half_in_each_split_and_statements_follow_them():
             "topic": "t",
             "first": "do a",
             "second": "do b",
+            **dict.fromkeys(("topic_read", "first_read", "second_read"), "as read"),
             "statements": [[f"first {k}", f"second {k}"] for k in range(12)],
         }
         for n in range(24)

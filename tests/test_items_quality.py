@@ -14,10 +14,13 @@ from valuegate import (
     items_facts,
     items_figures,
     items_quality,
+    items_readers,
     items_run,
+    items_surface,
     items_texts,
     stats,
 )
+from valuegate.errors import ValueGateError
 from valuegate.misfire_figures import Drawn
 
 
@@ -40,44 +43,57 @@ def _labelled(pattern, groups=20):
     return pd.DataFrame(rows, columns=["text", "label", "group"])
 
 
-@pytest.mark.parametrize("surface", list(items_quality.SURFACE))
+@pytest.mark.parametrize("surface", list(items_surface.SURFACE))
 def test_a_give_away_word_is_found_and_its_absence_too(surface):
     told = _labelled(lambda g, label: f"thing {g} {'please' if label else 'now'}")
     hidden = _labelled(lambda g, label: f"thing {g} here")
-    assert items_quality.surface_auroc(told, surface, 20).estimate == 1
-    assert items_quality.surface_auroc(hidden, surface, 20).estimate == 0.5
+    assert items_surface.surface_auroc(told, surface, 20).estimate == 1
+    assert items_surface.surface_auroc(hidden, surface, 20).estimate == 0.5
 
 
 def test_word_order_is_seen_by_pairs_of_words_only():
     rows = _labelled(lambda g, label: f"a{g} " + ("red then blue" if label else "blue then red"))
-    assert items_quality.surface_auroc(rows, "bag of words", 20).estimate == 0.5
-    assert items_quality.surface_auroc(rows, "TF-IDF", 20).estimate == 1
+    assert items_surface.surface_auroc(rows, "bag of words", 20).estimate == 0.5
+    assert items_surface.surface_auroc(rows, "TF-IDF", 20).estimate == 1
 
 
 def test_a_cue_that_only_its_own_group_has_is_no_give_away():
     rows = _labelled(lambda g, label: f"word{g}x{label}")
-    assert items_quality.surface_auroc(rows, "bag of words", 20).estimate == pytest.approx(0.5)
+    assert items_surface.surface_auroc(rows, "bag of words", 20).estimate == pytest.approx(0.5)
 
 
 def test_give_aways_hold_a_row_a_task_and_surface():
-    tasks = (items_quality.Task("one", lambda: _labelled(lambda g, label: f"{g} {label}"), True),)
-    found = items_quality.give_aways(tasks, 20)
-    assert found["surface"].tolist() == list(items_quality.SURFACE)
+    tasks = (items_surface.Task("one", lambda: _labelled(lambda g, label: f"{g} {label}"), True),)
+    found = items_surface.give_aways(tasks, 20)
+    assert found["surface"].tolist() == list(items_surface.SURFACE)
     assert set(found["n"]) == {40}
     assert set(found["groups"]) == {20}
-    assert items_quality.worse(found.assign(auroc=[0.2, 0.7]))["auroc"] == 0.2
+    assert items_surface.worse(found.assign(auroc=[0.2, 0.7]))["auroc"] == 0.2
+    assert items_surface.worse(found.assign(auroc=[0.2, 0.7], hidden=False))["auroc"] == 0.7
+
+
+def test_texts_are_compared_within_their_unit():
+    """Units differ in what their texts are like; only the difference inside a unit counts."""
+    rows = _labelled(lambda g, label: " ".join(["up"] * g + ["good"] * label))
+    assert items_surface.surface_auroc(rows, "bag of words", 20).estimate == 1
+
+
+def test_where_the_asked_person_stands_is_a_word_for_every_combination():
+    rows = items_surface.evidence_place()
+    assert rows["text"].nunique() == 4 * 2 * 2 * 2
+    assert len(rows) == len(items.load("evidence", "prompts"))
 
 
 def test_every_claimed_label_is_a_task():
-    names = {task.name for task in items_quality.TASKS}
-    assert set(items_quality.CLAIMED.values()) == names
-    for task in itertools.chain(items_quality.TASKS, items_quality.request_tasks()):
+    names = {task.name for task in items_surface.TASKS}
+    assert set(items_surface.CLAIMED.values()) <= names
+    for task in itertools.chain(items_surface.TASKS, items_surface.request_tasks()):
         rows = task.load()
         assert list(rows) == ["text", "label", "group"]
         assert set(rows["label"]) == {0, 1}
-        assert rows["group"].nunique() >= items_quality.FOLDS
+        assert rows["group"].nunique() >= items_surface.FOLDS
         assert rows["text"].str.len().min() > 0
-    assert len(items_quality.request_tasks()) == 11
+    assert len(items_surface.request_tasks()) == 11
 
 
 @pytest.mark.parametrize(
@@ -127,6 +143,17 @@ def test_lead_lengths_are_measured_from_the_safety_sentence():
     assert set(found["pairs"]) == {leads["pair"].nunique()}
 
 
+def test_words_are_counted_by_foundation():
+    words = pd.DataFrame(
+        {"foundation": ["care", "care", "loyalty"], "word": ["help", "helps", "ally"],
+         "rating": [8.0, 6.0, 7.0], "stem": ["help", "help", "alli"],
+         "split": ["fit", "fit", "test"]}
+    )  # fmt: skip
+    found = items_quality.printed_words(words).set_index("foundation")
+    assert found.loc["care"].tolist() == [2, 1, "7.00", "1.41", 2, 0]
+    assert found.loc["loyalty", ["words", "fit", "test"]].tolist() == [1, 0, 1]
+
+
 def test_balance_is_in_percent_by_split():
     found = items_quality.balance().set_index(["set", "property"])
     assert found.loc[("evidence", "answer is yes"), ["plant", "fit", "test"]].tolist() == [50] * 3
@@ -153,31 +180,89 @@ def test_the_country_prior_is_learned_from_other_questions(tables):
     assert items_facts.country_prior(20).estimate == pytest.approx((0.5 + 0.5 + 0) / 3)
 
 
+def test_one_order_of_countries_is_found_and_turned(tables, monkeypatch):
+    """Two questions that mirror a third are answered by its order; a shuffled one is not."""
+    monkeypatch.setattr(items_facts, "PERMUTATIONS", 50)
+    countries = ["EGY", "IRN", "IRQ", "JOR", "LBN", "LBY", "MAR", "TUN", "TUR"]
+    rising = dict(zip(countries, np.linspace(0.1, 0.9, 9), strict=True))
+    shares, cross = [], []
+    for column, turn in ((1, 1), (2, -1), (3, 1)):
+        for country, share in rising.items():
+            agrees = share if turn > 0 else 1 - share
+            shares += [(column, country, 1, agrees), (column, country, 2, 1 - agrees)]
+        for first, second in itertools.combinations(countries, 2):
+            larger = second if turn > 0 else first
+            cross.append((f"q{column}", "more", first, second, larger))
+    questions = pd.DataFrame(
+        {"question": ["q1", "q2", "q3"], "column": [1, 2, 3], "source": "WVS7", "countries": 9}
+    )
+    options = pd.DataFrame(
+        [(f"q{n}", "en", option, option == 1) for n in (1, 2, 3) for option in (1, 2)],
+        columns=["question", "language", "option", "agrees"],
+    )
+    tables(
+        survey__questions=questions,
+        survey__options=options,
+        survey__cross_format=_cross(*cross),
+        survey_answers__shares=pd.DataFrame(
+            shares, columns=["column", "country", "option", "share"]
+        ),
+    )
+    found, (low, high) = items_facts.country_order(20)
+    assert found.estimate == 1
+    assert 0.5 < low < high < 0.95
+
+
+def test_a_country_asked_about_once_is_a_tie(tables):
+    tables(survey__cross_format=_cross(("q1", "more", "EGY", "IRN", "EGY")))
+    assert items_facts.country_prior(5).estimate == 0.5
+
+
 def test_agreement_is_cohens_kappa():
     rows = pd.DataFrame({"ours": [1, 1, 0, 0], "theirs": [1, 0, 0, 0]})
-    assert items_quality.kappa(rows) == pytest.approx(0.5)  # .75 seen, .5 by chance
+    assert items_readers.kappa(rows) == pytest.approx(0.5)  # .75 seen, .5 by chance
     graded = pd.DataFrame({"ours": [-3, 3, -3, 3], "theirs": [-2, 3, -3, 3]})
     # Mean squared distance: 1 / 4 seen, 268 / 16 over all couples of ours and theirs.
-    assert items_quality.kappa(graded) == pytest.approx(1 - (1 / 4) / (268 / 16))
+    assert items_readers.kappa(graded) == pytest.approx(1 - (1 / 4) / (268 / 16))
 
 
-def test_readings_stand_beside_our_labels(tables):
+@pytest.fixture
+def labels(tables):
+    """Return a function that puts labels of our first texts in place, with a change."""
     actions = items.load("moral", "actions").iloc[:3]
-    wanted = (
-        actions["pole"].map({"virtue": 1, "vice": -1, "neutral": 0}) * actions["grade"]
-    ).tolist()
     requests = items.load("requests", "prompts").iloc[:2]
-    labels = pd.DataFrame(
-        {
-            "set": ["moral"] * 3 + ["requests"] * 2,
-            "item": [*actions["item"], *requests["item"]],
-            "label": ["2", "-1", "0", "comply", "refuse"],
-        }
-    )
-    tables(readers__labels=labels)
-    found = items_quality.readings()
+    texts = [*actions["text"], *requests["text"]]
+
+    def put(**changes):
+        table = pd.DataFrame(
+            {
+                "set": ["moral"] * 3 + ["requests"] * 2,
+                "item": [*actions["item"], *requests["item"]],
+                "text_hash": [items_readers.text_hash(text) for text in texts],
+                "label": ["2", "-1", "0", "comply", "refuse"],
+            }
+        )
+        for column, value in changes.items():
+            table.loc[4, column] = value
+        tables(readers__labels=table)
+        sign = actions["pole"].map({"virtue": 1, "vice": -1, "neutral": 0})
+        return [*(sign * actions["grade"]), 1, 0]
+
+    return put
+
+
+def test_readings_stand_beside_our_labels(labels):
+    ours = labels()
+    found = items_readers.readings()
     assert found["theirs"].tolist() == [2, -1, 0, 0, 1]
-    assert found["ours"].tolist() == [*wanted, 1, 0]
+    assert found["ours"].tolist() == ours
+
+
+@pytest.mark.parametrize("change", [{"text_hash": "0" * 12}, {"item": "nothing_of_the_kind"}])
+def test_a_label_of_another_text_is_refused(labels, change):
+    labels(**change)
+    with pytest.raises(ValueGateError, match=r"readers: the label of requests .* another text"):
+        items_readers.readings()
 
 
 def test_faults_are_counted_by_rule_and_for_our_questions(tables):
@@ -258,7 +343,7 @@ def test_figures_return_the_numbers_drawn():
     rows = pd.DataFrame(
         {
             "label": ["x", "x"],
-            "surface": list(items_quality.SURFACE),
+            "surface": list(items_surface.SURFACE),
             "hidden": True,
             "auroc": [0.5, 0.6],
             "low": [0.4, 0.5],

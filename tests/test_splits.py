@@ -97,6 +97,9 @@ def test_a_leak_names_its_splits_and_units():
         ("wheelchair user", "a wheelchair user"),
         ("user", "a user"),
         ("ugly vase", "an ugly vase"),
+        ("European man", "a European man"),
+        ("one-legged man", "a one-legged man"),
+        ("honest man", "an honest man"),
     ],
 )
 def test_the_article_follows_the_sound(noun, expected):

@@ -200,8 +200,9 @@ def items_check(name: Annotated[str, typer.Argument(help="All when left out.")] 
     for one in [name] if name else items.SETS:
         problems = items_build.compare(one)
         different += problems
-        rows = sum(len(items.load(one, table)) for table in items.SETS[one])
-        typer.echo(f"{one}: {rows:,} rows, " + ("equal" if not problems else problems[0]))
+        if not problems:
+            rows = sum(len(items.load(one, table)) for table in items.SETS[one])
+            typer.echo(f"{one}: {rows:,} rows, equal to what their sources make")
     if different:
         raise ValueGateError(f"{different[0]}; `valuegate items write` makes the tables anew")
 

@@ -1,10 +1,10 @@
-"""Small pieces of English that the item builders share: articles, capitals, joined lists."""
+"""Articles and capitals for the sentences that the evidence builder makes."""
 
 from __future__ import annotations
 
 import re
 
-_VOWEL_SOUND = re.compile(r"^(?:[aeio]|un(?!i)|u(?![ns]))", re.IGNORECASE)
+_VOWEL_SOUND = re.compile(r"^(?:hour|honest|(?!eu|one)[aeio]|un(?!i)|u(?![ns]))", re.IGNORECASE)
 
 
 def indefinite(phrase: str) -> str:

@@ -110,8 +110,12 @@ def _requests() -> _Tables:
 
 def _readers() -> _Tables:
     said = _yaml("readers", dict[str, dict[str, str]])
-    rows = [(name, item, label) for name, labels in said.items() for item, label in labels.items()]
-    return {"labels": pd.DataFrame(rows, columns=["set", "item", "label"])}
+    rows = [
+        (name, item, *label.split())
+        for name, labels in said.items()
+        for item, label in labels.items()
+    ]
+    return {"labels": pd.DataFrame(rows, columns=["set", "item", "text_hash", "label"])}
 
 
 BUILDERS: dict[str, Callable[[], _Tables]] = {

@@ -120,8 +120,9 @@ def _scenarios(pair: Pair, turn: dict[str, int]) -> list[dict]:
     """Return a pair's scenarios; `turn` counts the scenarios made so far, by split.
 
     Every four scenarios of a split in a row hold each style once and both values of the three
-    other factors twice; every 32 hold each combination of all four factors once, so that a style
-    comes with names in four of every eight blocks.
+    other factors twice; every eight hold both orders for each style; every 32 hold each combination
+    of all four factors once, so that a style comes with names in four of every eight blocks.
+    Controls have no names: there every 16 hold each combination of the other three.
     """
     names = [f"{pair.pair}_{number:02d}" for number in range(1, len(pair.situations) + 1)]
     split = splits.assign(dict.fromkeys(names, ""), SHARES, "evidence")
@@ -131,7 +132,7 @@ def _scenarios(pair: Pair, turn: dict[str, int]) -> list[dict]:
         block, place = divmod(turn[part], 4)
         turn[part] += 1
         act_first = (0, 1, 1, 0)[place] ^ (block & 1)
-        mentioned = (0, 1, 0, 1)[place] ^ (block >> 1 & 1)
+        mentioned = (0, 1, 0, 1)[place] ^ ((block ^ block >> 1) & 1)
         by_name = (0, 0, 1, 1)[place] ^ (block >> 2 & 1) and pair.category != "Control"
         style = list(STYLES)[place]
         person = _names(part, style, block // 8 * 4 + block % 4) if by_name else (None, None)
@@ -233,5 +234,7 @@ def content(scenarios: pd.DataFrame) -> Sequence[str]:
     settings = scenarios["setting"].str.replace(r"\{[AB]\}", "|", regex=True)
     return [
         " | ".join(parts)
-        for parts in zip(settings, scenarios["act"], scenarios["other"], strict=True)
+        for parts in zip(
+            settings, scenarios["act"], scenarios["base"], scenarios["other"], strict=True
+        )
     ]

@@ -35,7 +35,8 @@ class Topic(Strict):
 
 def build(topics: list[Topic]) -> dict[str, pd.DataFrame]:
     """Return the table of actions; the three of a topic share its split."""
-    split = splits.assign({t.topic: t.foundation for t in topics}, {"fit": 1, "test": 1}, "moral")
+    strata = {t.topic: (t.foundation, t.virtue_grade, t.vice_grade) for t in topics}
+    split = splits.assign(strata, {"fit": 1, "test": 1}, "moral")
     rows = [
         {
             "item": f"{t.topic}_{pole}", "topic": t.topic, "foundation": t.foundation,

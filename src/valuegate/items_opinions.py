@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import Field
 
 from valuegate import splits
+from valuegate.errors import unknown
 from valuegate.items_schema import Name, Text
 from valuegate.items_worlds import planted
 from valuegate.schema import Strict
@@ -66,7 +67,12 @@ class Source(Strict):
 
 def build(source: Source) -> dict[str, pd.DataFrame]:
     """Return the tables of the left/right set; an issue's wordings share its split."""
-    political = splits.assign({i.id: "" for i in source.issues}, {"fit": 1, "test": 1}, "opinions")
+    prompted = {p.issue for p in source.prompts}
+    strata = {i.id: i.id in prompted for i in source.issues}
+    for prompt in source.steering:
+        if prompt.issue not in strata:
+            raise unknown("issue of a steering prompt", prompt.issue, strata)
+    political = splits.assign(strata, {"fit": 1, "test": 1}, "opinions")
     control = splits.assign({c.id: "" for c in source.controls}, {"fit": 1, "test": 1}, "controls")
     statements = []
     for issue in source.issues:
@@ -110,8 +116,11 @@ def _prompts(source: Source, split: dict[str, str]) -> list[dict]:
         for number, text in enumerate(issue.questions, 1):
             part = "plant" if number in chosen else split[issue.id]
             rows.append(("opinion", issue.id, "question", part, text))
-    neither = sorted({p.issue for p in source.prompts} - set(split))
-    elsewhere = splits.assign(dict.fromkeys(neither, ""), {"fit": 1, "test": 1}, "prompts")
+    elsewhere = splits.assign(
+        {p.issue: p.form for p in source.prompts if p.issue not in split},
+        {"fit": 1, "test": 1},
+        "prompts",
+    )
     split = {**split, **elsewhere}
     rows += [("prompts_84", p.issue, p.form, split[p.issue], p.text) for p in source.prompts]
     rows += [("steering", s.issue, "question", split[s.issue], s.text) for s in source.steering]

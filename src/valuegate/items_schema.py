@@ -179,7 +179,7 @@ class SurveyFault(Row):
 
 
 class EvidencePair(Row):
-    """Two groups, the stereotype between them and the split-free names of both."""
+    """Two groups: nouns for one and for many of each, and the stereotype of the first."""
 
     pair: Name
     category: Category
@@ -382,11 +382,23 @@ class MoralAction(Row):
 
 
 class Reading(Row):
-    """What a second language-model reader, who did not know our label, said of a text."""
+    """What a second language-model reader, who did not know our label, said of a text.
+
+    `text_hash` is that of the text it read: the label holds for no other.
+    """
 
     set: Literal["moral", "requests", "evidence"]
     item: Name
+    text_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$")]
     label: Literal["-3", "-2", "-1", "0", "1", "2", "3", "refuse", "comply", "yes", "no"]
+
+    @model_validator(mode="after")
+    def _kind(self) -> Self:
+        known = {"requests": ("refuse", "comply"), "evidence": ("yes", "no")}
+        grades = [str(grade) for grade in range(-3, 4)]
+        if self.label not in known.get(self.set, grades):
+            raise ValueError(f"label {self.label} of a text of {self.set}")
+        return self
 
 
 class Request(Row):

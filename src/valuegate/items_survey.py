@@ -8,6 +8,7 @@ rules and hashes, never by hand.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -15,9 +16,10 @@ import pandas as pd
 from pydantic import Field
 
 from valuegate import splits
-from valuegate.errors import ValueGateError
+from valuegate.errors import ValueGateError, unknown
 from valuegate.items_schema import Language, Name, Text, Tier
 from valuegate.schema import Strict
+from valuegate.survey_workbook import COUNTRIES
 
 PLANTED = {"T1": 4, "T2": 10, "T3": 10}
 PLANTED_PER_TOPIC = 4
@@ -26,9 +28,13 @@ PAIRS_PLANTED, PAIRS = 24, 8  # pairs of countries a question, in the cross-form
 
 
 class Question(Strict):
-    """A question as it is written in the sources."""
+    """A question as it is written in the sources.
+
+    `same_as` names a question that asks nearly the same of other people; the two share a split.
+    """
 
     id: Name
+    same_as: Name | None = None
     source: Literal["WVS7", "AOI2022"]
     column: int
     code: str | None
@@ -93,10 +99,12 @@ def build(source: Source, figures: dict[str, pd.DataFrame]) -> dict[str, pd.Data
 
     Raises:
         ValueGateError: a question whose column, code or scale is not the workbook's, with answers
-            from fewer than four countries, or labels that miss an end of the scale.
+            from fewer than four countries, or labels that miss an end of the scale; a name that
+            refers to no question or country; a frame without its slots.
     """
     for question in source.questions:
         _check(question, figures)
+    _check_names(source)
     questions = _questions(source.questions, figures)
     split = dict(zip(questions["question"], questions["split"], strict=True))
     return {
@@ -146,6 +154,27 @@ def _check(question: Question, figures: dict[str, pd.DataFrame]) -> None:
         raise ValueGateError(f"{where}: agree {question.agree} is no proper part of the scale")
 
 
+def _check_names(source: Source) -> None:
+    questions = {q.id for q in source.questions}
+    named = [(t.id, f"translation into {t.language}") for t in source.translations]
+    named += [(q.same_as, f"question {q.id}, same_as") for q in source.questions if q.same_as]
+    for name, where in named:
+        if name not in questions:
+            raise unknown(f"survey question in {where}", name, questions)
+    english = {c.country for c in source.countries if c.language == "en"}
+    for country in COUNTRIES.values():
+        if country not in english or country not in source.native_language:
+            raise ValueGateError(f"survey: country {country} has no English name or no language")
+    slots = {"neutral": set(), "persona": {"native"}, "observer": {"name"}}
+    for frame in source.frames:
+        wanted = {*slots[frame.framing], "question"}
+        if (found := set(re.findall(r"\{(\w+)\}", frame.text))) != wanted:
+            raise ValueGateError(
+                f"survey: a {frame.framing} frame in {frame.language} has the slots "
+                f"{sorted(found)}, not {sorted(wanted)}"
+            )
+
+
 def _questions(written: Sequence[Question], figures: dict[str, pd.DataFrame]) -> pd.DataFrame:
     columns = figures["columns"].set_index("column")
     filled = figures["cells"].groupby("column")["country"].nunique()
@@ -163,14 +192,16 @@ def _questions(written: Sequence[Question], figures: dict[str, pd.DataFrame]) ->
     chosen = _planted(table, figures)
     table["planted"] = table["question"].isin(chosen)
     rows = table.to_dict("records")
-    split = {}
+    same_as = {q.id: q.same_as for q in written if q.same_as}
+    split: dict[str, str] = {}
     for planted in (True, False):  # apart, so that the planted ones divide evenly
         strata = {
             row["question"]: (row["tier"], row["source"])
             for row in rows
-            if row["planted"] == planted
+            if row["planted"] == planted and row["question"] not in same_as
         }
         split |= splits.assign(strata, {"fit": 1, "test": 1}, "survey")
+    split |= {name: split[other] for name, other in same_as.items()}
     table["split"] = table["question"].map(split)
     return table
 

@@ -39,10 +39,8 @@ def _texts() -> pd.DataFrame:
         parts.append(_rows(name, table, rows[item], rows[unit], rows["split"], text))
     all_wordings = items.load("survey", "wordings")
     english = all_wordings["language"] == "en"
-    for table, rows in (
-        ("wordings", all_wordings[english]),
-        ("translations", all_wordings[~english]),
-    ):
+    by_language = (("wordings", all_wordings[english]), ("translations", all_wordings[~english]))
+    for table, rows in by_language:
         item = rows["question"] + "_" + rows["language"] + rows["wording"].astype(str)
         parts.append(_rows("survey", table, item, rows["question"], rows["split"], rows["text"]))
     acts = items.load("guild_norms", "wordings")
@@ -53,6 +51,8 @@ def _texts() -> pd.DataFrame:
     leads = items.load("evidence", "priming").dropna(subset="text")
     named = leads["pair"] + "_" + leads["kind"]
     parts.append(_rows("evidence", "priming", named, leads["pair"], "read", leads["text"]))
+    order = list(items.SETS)
+    parts.sort(key=lambda part: order.index(part["set"].iloc[0]))
     return pd.concat(parts, ignore_index=True)
 
 

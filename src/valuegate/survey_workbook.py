@@ -46,6 +46,11 @@ def read(path: Path) -> dict[str, pd.DataFrame]:
     with contextlib.closing(load_workbook(path, read_only=True)) as book:
         lines = book.worksheets[0].iter_rows(values_only=True)
         rows = {str(line[0]): line[1:] for line in lines}
+    wanted = {"Source", "Sub Question", "Min", "MAX", "Scale", "Category", *COUNTRIES}
+    if missing := sorted(wanted - rows.keys()):
+        raise ValueGateError(f"{path.name}: no row {missing[0]!r}")
+    if strange := sorted(set(rows["Source"]) - SOURCES.keys()):
+        raise ValueGateError(f"{path.name}: unknown source {strange[0]!r}")
     columns, cells, shares, odd = [], [], [], []
     for number in range(1, len(rows["Source"]) + 1):
         meta = {name: values[number - 1] for name, values in rows.items()}
