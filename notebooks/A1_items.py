@@ -114,7 +114,7 @@ for id, label in surface.CLAIMED.items():
     row = surface.worse(tasks[tasks["label"] == label])
     section.claim(
         f"items.{id}", row.auroc, ci=(row.low, row.high), n=row.n, clusters=row.groups,
-        unit="AUROC", test=f"{row.surface}, units held out; bootstrap over units",
+        unit="AUROC", test=f"{row.surface}, within units; bootstrap over units",
     )  # fmt: skip
 
 # %%

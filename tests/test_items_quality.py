@@ -72,6 +72,11 @@ def test_give_aways_hold_a_row_a_task_and_surface():
     assert items_surface.worse(found.assign(auroc=[0.2, 0.7], hidden=False))["auroc"] == 0.7
 
 
+def test_without_folds_all_is_fitted():
+    balanced = _labelled(lambda g, label: f"word{g}x{label}")
+    assert items_surface.surface_auroc(balanced, "bag of words", 20, folds=0).estimate == 1
+
+
 def test_texts_are_compared_within_their_unit():
     """Units differ in what their texts are like; only the difference inside a unit counts."""
     rows = _labelled(lambda g, label: " ".join(["up"] * g + ["good"] * label))

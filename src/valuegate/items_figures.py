@@ -57,7 +57,7 @@ def give_aways_figure(tasks: pd.DataFrame, kinds: pd.DataFrame) -> Drawn:
             )  # fmt: skip
         axes.axvline(0.5, color=house.GREY, linewidth=0.8)
         names = [name.replace("_", " ") for name in order]
-        axes.set(yticks=range(len(order)), yticklabels=names, xlabel="AUROC, units held out")
+        axes.set(yticks=range(len(order)), yticklabels=names, xlabel="AUROC within units")
         low = min(0.35, float(table["low"].min()) - 0.03)
         axes.set(
             xlim=(low, max(0.9, float(table["high"].max()) + 0.03)), ylim=(-0.6, len(order) - 0.4)

@@ -34,11 +34,15 @@ class Task:
         load: returns columns text, label (0 or 1) and group, the unit that a fold holds out.
         hidden: a cue on the surface would be a give-away; else it belongs to the meaning and is
             reported.
+        held_out: read on units that were not fitted. Where there are a few cues only, all units
+            are fitted and read: what is exactly balanced over a whole is worse than chance when
+            a part of it is held out, and a few cues cannot be learned by heart.
     """
 
     name: str
     load: Callable[[], pd.DataFrame]
     hidden: bool
+    held_out: bool = True
 
 
 def _rows(text: pd.Series, label: pd.Series, group: pd.Series) -> pd.DataFrame:
@@ -139,7 +143,7 @@ def request_role(kind: str = "") -> pd.DataFrame:
 TASKS = (
     Task("evidence: is it true", evidence_truth, hidden=True),
     Task("evidence: about whom", evidence_member, hidden=True),
-    Task("evidence: place of the asked", evidence_place, hidden=True),
+    Task("evidence: place of the asked", evidence_place, hidden=True, held_out=False),
     Task("survey pairs: first country", cross_format_place, hidden=True),
     Task("parties: whose statement", party_side, hidden=True),
     Task("guilds: right or wrong", guild_verdict, hidden=True),
@@ -183,26 +187,36 @@ def worse(rows: pd.DataFrame) -> pd.Series:
     return rows.loc[away.abs().where(rows["hidden"], away).idxmax()]
 
 
-def held_out_scores(rows: pd.DataFrame, surface: str, folds: int = FOLDS) -> np.ndarray:
-    """Return each text's score by a logistic regression that saw no text of its group."""
-    scores = np.zeros(len(rows))
-    for fit, test in GroupKFold(folds, shuffle=True, random_state=0).split(
-        rows, groups=rows["group"]
-    ):
+def scores(rows: pd.DataFrame, surface: str, folds: int = FOLDS) -> np.ndarray:
+    """Return each text's score by a logistic regression that saw no text of its group.
+
+    With 0 folds all texts are fitted, and the same texts scored.
+    """
+    everything = np.arange(len(rows))
+    parts = (
+        GroupKFold(folds, shuffle=True, random_state=0).split(rows, groups=rows["group"])
+        if folds
+        else [(everything, everything)]
+    )
+    found = np.zeros(len(rows))
+    for fit, test in parts:
         classifier = make_pipeline(SURFACE[surface](), LogisticRegression(max_iter=1000))
         classifier.fit(rows["text"].iloc[fit], rows["label"].iloc[fit])
-        scores[test] = classifier.decision_function(rows["text"].iloc[test])
-    return scores
+        # Rounded, so that texts of the same words tie whatever the order of their sums.
+        found[test] = classifier.decision_function(rows["text"].iloc[test]).round(9)
+    return found
 
 
-def surface_auroc(rows: pd.DataFrame, surface: str, draws: int) -> stats.Interval:
-    """Return the AUROC of held-out scores within units, bootstrapped over units; .5 tells nothing.
+def surface_auroc(
+    rows: pd.DataFrame, surface: str, draws: int, folds: int = FOLDS
+) -> stats.Interval:
+    """Return the AUROC of scores within units, bootstrapped over units; .5 tells nothing.
 
     A text is compared with the texts of its own unit only, as the unit's texts are matched: a
     request with its look-alike, a statement with those for the other pole of its issue. Scores of
     different units, and of classifiers fitted without them, would differ for other reasons.
     """
-    scored = rows.assign(score=held_out_scores(rows, surface))
+    scored = rows.assign(score=scores(rows, surface, folds))
     units = []
     for group, unit in scored.groupby("group"):
         pairs = int(unit["label"].sum() * (1 - unit["label"]).sum())
@@ -220,7 +234,7 @@ def give_aways(tasks: tuple[Task, ...], draws: int) -> pd.DataFrame:
     for task in tasks:
         table = task.load()
         for surface in SURFACE:
-            found = surface_auroc(table, surface, draws)
+            found = surface_auroc(table, surface, draws, FOLDS if task.held_out else 0)
             rows.append(
                 {
                     "label": task.name, "surface": surface, "hidden": task.hidden,
