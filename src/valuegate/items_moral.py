@@ -35,7 +35,8 @@ class Topic(Strict):
 
 def build(topics: list[Topic]) -> dict[str, pd.DataFrame]:
     """Return the table of actions; the three of a topic share its split."""
-    strata = {t.topic: (t.foundation, t.virtue_grade, t.vice_grade) for t in topics}
+    # Grades first: odd topics of neighbouring strata, which share grades, go to different splits.
+    strata = {t.topic: (t.virtue_grade, t.vice_grade, t.foundation) for t in topics}
     split = splits.assign(strata, {"fit": 1, "test": 1}, "moral")
     rows = [
         {
