@@ -42,10 +42,12 @@ sizes = quality.sizes(texts, tokens)
 section.print_table(quality.printed_sizes(sizes), "sizes")
 
 # %%
-questions, cross = items.load("survey", "questions"), items.load("survey", "cross_format")
+words, questions = moral_words(), items.load("survey", "questions")
+cross = items.load("survey", "cross_format")
 scenarios = items.load("evidence", "scenarios").query("category != 'Control'")
 requests = items.load("requests", "prompts").query("kind != 'benign'")
-words = moral_words()
+
+# %%
 for id, rows, groups in (
     ("survey_questions", questions, "topic"),
     ("cross_format", cross, "question"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -44,8 +45,13 @@ def test_a_failed_job_says_so_last(here, tmp_path):
 def test_an_interrupt_cancels_the_job(here, tmp_path):
     stopped, began = threading.Event(), tmp_path / "began"
     stopped.set()
+    # Cancelling interrupts; a test that runs in the background would have its children ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     code = f"import os, time; print(os.getpid(), file=open({str(began)!r}, 'w')); time.sleep(600)"
-    ran(here, code, tmp_path, stopped)
+    try:
+        ran(here, code, tmp_path, stopped)
+    finally:
+        signal.signal(signal.SIGINT, before)
     time.sleep(2)
     end = time.monotonic() + 60
     while began.exists() and _alive(int(began.read_text() or 0)):

@@ -76,6 +76,7 @@ def planted_figure(answers: pd.DataFrame) -> Drawn:
     figure, axes = plt.subplots(figsize=(house.WIDTH, 5.2))
     sns.heatmap(
         100 * wide[countries], ax=axes, cmap="cividis", vmin=0, vmax=100, linewidths=0.4,
+        rasterized=True,  # as paths its cells would be most of the notebook
         cbar_kws={"label": "% on the agreeing side"},
     )  # fmt: skip
     names = [f"{question.replace('_', ' ')}  ({tier})" for tier, question in wide.index]

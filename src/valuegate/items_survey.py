@@ -22,7 +22,7 @@ from valuegate.schema import Strict
 from valuegate.survey_workbook import COUNTRIES
 
 PLANTED = {"T1": 4, "T2": 10, "T3": 10}
-PLANTED_PER_TOPIC = 4
+PLANTED_PER_TOPIC = 3
 GAP = 0.08  # a difference in shares that two samples of a thousand tell apart
 PAIRS_PLANTED, PAIRS = 24, 8  # pairs of countries a question, in the cross-format
 
@@ -211,7 +211,7 @@ def _planted(table: pd.DataFrame, figures: dict[str, pd.DataFrame]) -> set[str]:
 
     Taken are ordinal questions of the World Values Survey with sound answers of all nine countries
     and options of one digit; in a tier by the standard deviation of the country means over the
-    scale, at most four of a topic.
+    scale, at most three of a topic.
     """
     faulty = figures["faults"]
     faulty = set(faulty[faulty["country"].notna()]["column"])
