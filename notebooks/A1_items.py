@@ -33,13 +33,19 @@ texts, tokens = items_texts.texts(), section.table("tokens")
 #
 # A *unit* is what a split keeps together: a question, a scenario, an issue, an act, a request with
 # its look-alike. Texts of the split *plant* may be trained on and are read by no instrument; *fit*
-# chooses layers, features and thresholds; *test* is what is reported. Facts (survey, parties,
-# guilds) are planted for every unit, in wordings of their own; skills (evidence, requests) are
-# split by unit three ways.
+# chooses layers, features and thresholds; *test* is what is reported. Facts (parties, guilds, and
+# the survey questions marked so) are planted for every unit, in wordings of their own; skills
+# (evidence, requests) are split by unit three ways.
 
 # %%
 sizes = quality.sizes(texts, tokens)
 section.print_table(quality.printed_sizes(sizes), "sizes")
+
+# %% [markdown]
+# What a text looks like: the shortest of each kind that is not planted.
+
+# %%
+section.print_table(quality.examples(texts), "examples")
 
 # %%
 words, questions = moral_words(), items.load("survey", "questions")
@@ -57,7 +63,7 @@ for id, rows, groups in (
 ):
     section.claim(
         f"items.{id}", len(rows), n=len(rows), clusters=rows[groups].nunique(),
-        unit=groups, test="count",
+        unit=id.replace("_", " "), test=f"count; clusters by {groups}",
     )  # fmt: skip
 
 # %% [markdown]

@@ -131,6 +131,17 @@ def test_sizes_count_units_splits_tokens_and_repeats():
     assert printed.iloc[0][["tokens", "types per token"]].tolist() == ["2.0", "0.60"]
 
 
+def test_examples_are_the_shortest_that_are_read():
+    texts = pd.DataFrame(
+        [("a_set", "t", "1", "plant", "x"), ("a_set", "t", "2", "test", "longer"),
+         ("a_set", "t", "3", "fit", "long"), ("b", "u", "1", "read", "only"),
+         ("b", "translations", "1", "test", "?")],
+        columns=["set", "table", "item", "split", "text"],
+    )  # fmt: skip
+    found = items_quality.examples(texts)
+    assert found.to_numpy().tolist() == [["a set", "t", "long"], ["b", "u", "only"]]
+
+
 def test_lead_lengths_are_measured_from_the_safety_sentence():
     leads = items.load("evidence", "priming").dropna(subset="text")
     tokens = pd.DataFrame(

@@ -76,6 +76,20 @@ def printed_balance(balance: pd.DataFrame) -> pd.DataFrame:
     return printed
 
 
+def examples(texts: pd.DataFrame) -> pd.DataFrame:
+    """Return an English text of every table, the shortest that is not planted, to be printed."""
+    read = texts[(texts["split"] != "plant") & (texts["table"] != "translations")]
+    order = read.assign(length=read["text"].str.len()).sort_values(["length", "item"])
+    first = order.drop_duplicates(["set", "table"]).sort_index()[["set", "table", "text"]]
+    return pd.DataFrame(
+        {
+            "set": first["set"].str.replace("_", " "),
+            "texts": first["table"].str.replace("_", " "),
+            "the shortest that is read": first["text"],
+        }
+    ).reset_index(drop=True)
+
+
 def type_token_ratio(texts: pd.Series, window: int = WINDOW) -> float:
     """Return the mean share of different words in windows of `window` words (or all, if fewer)."""
     words = [word for text in texts for word in splits.words(text)]
