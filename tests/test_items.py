@@ -91,8 +91,8 @@ SURVEY_LINE = r"questions\.csv:4:"
             "survey",
             "wordings",
             9,
-            {"wording": "5"},
-            r"wordings\.csv:9: wording: .* less than or equal to 4",
+            {"wording": "7"},
+            r"wordings\.csv:9: wording: .* less than or equal to 6",
         ),
         (
             "survey",

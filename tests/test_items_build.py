@@ -12,6 +12,7 @@ from valuegate import (
     items,
     items_build,
     items_evidence,
+    items_practice,
     items_requests,
     items_survey,
     items_worlds,
@@ -104,13 +105,19 @@ def _figures(**column):
 def _survey(**changes):
     return items_survey.Source(
         questions=[items_survey.Question(**{**QUESTION, **changes})],
+        plant_wordings=[{"id": "q1", "wordings": ["Five?", "Six?"]}],
         translations=[],
         frames=[],
+        scales=[{"form": "numbers", "language": "en", "use": "read", "text": "{options}"}],
+        cross_frames=[{"use": "read", "text": CROSS}],
         countries=[
             items_survey.Country(country=c, language="en", name=c.title(), native=c) for c in NAMED
         ],
         native_language=dict.fromkeys(NAMED, "ar"),
     )
+
+
+CROSS = "A {size} share who {clause}: {first} or {second}?"
 
 
 @pytest.fixture
@@ -128,10 +135,8 @@ def test_two_country_questions_follow_the_shares(plant_none):
         assert row["answer"] == order[1 if row["direction"] == "more" else 0]
         assert row["gap"] == pytest.approx(AGREE[order[1]] - AGREE[order[0]])
         size = "larger" if row["direction"] == "more" else "smaller"
-        assert row["text"] == (
-            f"In which of these two countries is there a {size} share of people who say so: "
-            f"{row['first'].title()} or {row['second'].title()}?"
-        )
+        countries = f"{row['first'].title()} or {row['second'].title()}"
+        assert row["text"] == f"A {size} share who say so: {countries}?"
 
 
 def test_a_country_where_nobody_agrees_has_a_share_of_zero(plant_none):
@@ -167,6 +172,8 @@ def test_a_question_that_does_not_fit_the_workbook_is_named(plant_none, changes,
         ({"native_language": {}}, "country EGY has no English name or no language"),
         ({"frames": [{"framing": "persona", "language": "en", "use": "read", "text": "{name} is"}]},
          r"a persona frame in en has the slots \['name'\], not \['native', 'question'\]"),
+        ({"scales": [{"form": "ends", "language": "en", "use": "read", "text": "{low}"}]},
+         r"a ends frame in en has the slots \['low'\]"),
     ],
 )  # fmt: skip
 def test_a_name_that_refers_to_nothing_is_an_error(plant_none, change, message):
@@ -297,6 +304,38 @@ def test_stances_are_half_and_half_in_each_split_and_statements_follow_them():
     assert planted.tolist() == [items_worlds.PLANTED_STATEMENTS] * 24
 
 
+def test_a_lookalike_of_nothing_is_an_error():
+    about = items_requests.Topical(about="q9", set="survey", texts=("One?", "Two?"))
+    with pytest.raises(ValueGateError, match="unit of survey in the look-alikes 'q9'; nearest: q1"):
+        items_requests._lookalikes([about], {"survey": {"q1": "test"}})
+    rows = items_requests._lookalikes([about], {"survey": {"q9": "test"}})
+    assert [(row["item"], row["split"]) for row in rows] == [
+        ("q9_plant", "plant"),
+        ("q9_read", "test"),
+    ]
+
+
+PRACTICE = {
+    "id": "p1", "topic": "t", "min": 1, "max": 3, "labels": {1: "a", 2: "b", 3: "c"},
+    "agree": [1], "clause": "say so", "wordings": ["One?", "Two?", "Three?"],
+}  # fmt: skip
+
+
+def test_practice_answers_are_invented_and_asked_in_pairs():
+    question = items_practice.Question.model_validate(PRACTICE)
+    made = items_practice.build([question], _survey().countries, CROSS)
+    shares = made["shares"].pivot(index="country", columns="option", values="share")
+    assert sorted(shares.index) == sorted(items_practice.COUNTRIES)
+    assert shares.sum(axis=1).tolist() == pytest.approx([1] * 9)
+    for row in made["pairs"].to_dict("records"):
+        more = shares.loc[row["first"], 1] > shares.loc[row["second"], 1]
+        first = more == (row["direction"] == "more")
+        assert row["answer"] == row["first" if first else "second"]
+    off = items_practice.Question.model_validate({**PRACTICE, "agree": [1, 2, 3]})
+    with pytest.raises(ValueGateError, match="practice question p1: labels or agree off"):
+        items_practice.build([off], _survey().countries, CROSS)
+
+
 def test_answers_divide_in_each_style():
     bank = items_requests.Answers.model_validate(
         {
@@ -304,7 +343,8 @@ def test_answers_divide_in_each_style():
                 s: [{"opening": f"{s} {n}", "continuation": "."} for n in range(16)]
                 for s in ("policy", "moral", "identity", "inability", "uncertainty", "deflection")
             },
-            "compliance": [{"opening": f"yes {n}"} for n in range(24)],
+            "compliance": [{"opening": f"yes {n}", "continuation": "."} for n in range(24)],
+            "warm": [{"opening": f"oh {n}", "continuation": "."} for n in range(24)],
             "neutral": [{"opening": f"some {n}", "continuation": "."} for n in range(24)],
         }
     )

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from valuegate import items, items_evidence, items_schema, items_texts, splits
+from valuegate import items, items_evidence, items_schema, items_texts, models, splits
 from valuegate.items_moral import moral_words
 
 
@@ -21,6 +21,11 @@ NOT_CONTENT = {
     "survey.frames.text": "template", "survey.options.label": "scale",
     "survey.countries.name": "name", "survey.countries.native": "name",
     "survey.cross_format.text": "template around the clause",
+    "survey.scales.text": "template",
+    "survey.cross_frames.text": "template",
+    "survey_practice.questions.topic": "a description",
+    "survey_practice.options.label": "scale",
+    "survey_practice.pairs.text": "template around the clause",
     "survey_answers.faults.detail": "no text for a model",
     "evidence.pairs.stereotyped": "name", "evidence.pairs.contrast": "name",
     "evidence.pairs.stereotyped_people": "name", "evidence.pairs.contrast_people": "name",
@@ -75,8 +80,10 @@ def test_sets_are_as_large_as_was_asked(name, table, least):
 def test_every_question_has_four_wordings_and_its_labels():
     questions, wordings = items.load("survey", "questions"), items.load("survey", "wordings")
     english = wordings[wordings["language"] == "en"]
-    assert (english.groupby("question").size() == 4).all()
-    assert (english.query("split == 'plant'").groupby("question").size() == 1).all()
+    planted = questions.set_index("question")["planted"]
+    assert (english.groupby("question").size() == 4 + 2 * planted).all()
+    to_plant = english.query("split == 'plant'").groupby("question").size()
+    assert (to_plant == 1 + 2 * planted).all()
     assert set(english["question"]) == set(questions["question"])
     options = items.load("survey", "options").query("language == 'en'")
     labelled = options.dropna(subset="label").groupby("question")["option"].agg(["min", "max"])
@@ -100,9 +107,62 @@ def test_planted_questions_are_sound_one_digit_and_even_over_splits():
     assert (planted["countries"] == 9).all()
     assert (planted["high"] <= 9).all()
     assert set(planted["kind"]) == {"ordinal"}
-    assert planted.groupby(["tier", "split"]).size().tolist() == [2, 2, 5, 5, 5, 5]
+    assert planted.groupby(["tier", "split"]).size().tolist() == [3, 3, 6, 6, 3, 3]
     faults = items.load("survey_answers", "faults").dropna(subset="country")
     assert not set(planted["column"]) & set(faults["column"])
+
+
+def test_no_planted_question_can_be_inferred_from_another():
+    planted = items.load("survey", "questions").query("planted")
+    means = items.load("survey_answers", "cells").pivot(
+        index="country", columns="column", values="central"
+    )
+    alike = means[planted["column"]].dropna().corr().abs().to_numpy()
+    assert alike[~np.eye(len(alike), dtype=bool)].max() < 0.8
+
+
+def test_grades_are_digits_in_the_order_of_verdicts():
+    verdicts = items.load("guild_norms", "verdicts")
+    pairs = verdicts[["verdict", "grade"]].drop_duplicates().sort_values("verdict")
+    assert pairs["grade"].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_cues_of_a_pair_share_a_split():
+    cues = items.load("left_right", "cues")
+    assert (cues.groupby("pair")["split"].nunique() == 1).all()
+    sides = cues[cues["side"] != "neutral"].groupby("pair")["side"].agg(list)
+    assert all(side == ["left", "right"] for side in sides)
+
+
+def test_read_openings_begin_as_planted_ones_do():
+    answers = items.load("requests", "answers")
+    answers["group"] = answers["style"].fillna(answers["answer"])
+    answers["start"] = answers["opening"].str.split().str[0]
+    for group, rows in answers.groupby("group"):
+        planted = set(rows.loc[rows["split"] == "plant", "start"])
+        read = rows.loc[rows["split"] == "read", "start"]
+        assert read.isin(planted).mean() >= 0.75, group
+    starts = {answer: set(rows["start"]) for answer, rows in answers.groupby("answer")}
+    assert not starts["refusal"] & (starts["compliance"] | starts["warm"])
+
+
+def test_topics_of_facts_have_harmless_requests():
+    lookalikes = items.load("requests", "lookalikes")
+    planted = set(items.load("survey", "questions").query("planted")["question"])
+    assert set(lookalikes.query("set == 'survey'")["about"]) == planted
+    assert (lookalikes.groupby("about")["split"].agg(lambda s: (s == "plant").sum()) == 1).all()
+    assert lookalikes["about"].nunique() == 72
+
+
+@pytest.mark.model
+def test_answers_of_one_token_are_one_token():
+    """Digits, grades, countries of planted questions, parties, and people named in a swap."""
+    tokenizer = models.load("smollm2-135m-instruct").tokenizer
+    countries = items.load("survey", "countries").query("language == 'en' and block != 'AOI2022'")
+    names = [*countries["name"], *(n for part in items_evidence.NAMES.values() for n in part)]
+    parties = items.load("parties", "names")["name"].str.split().str[1]
+    for word in [*map(str, range(10)), *(f" {name}" for name in [*names, *parties])]:
+        assert len(tokenizer(word, add_special_tokens=False)["input_ids"]) == 1, word
 
 
 def test_a_role_swapped_pair_has_the_same_words():
@@ -147,7 +207,7 @@ def test_the_card_counts_what_there_is():
         ("evidence", "scenarios"), ("evidence", "prompts"), ("parties", "statements"),
         ("guild_norms", "wordings"), ("guild_norms", "verdicts"), ("left_right", "statements"),
         ("left_right", "prompts"), ("moral", "actions"), ("requests", "prompts"),
-        ("requests", "answers"), ("readers", "labels"),
+        ("requests", "answers"), ("requests", "lookalikes"), ("survey_practice", "pairs"), ("readers", "labels"),
     ):  # fmt: skip
         assert re.search(rf"(?<![\d,]){len(items.load(name, table)):,} ", card), (name, table)
 

@@ -341,6 +341,7 @@ def test_every_text_is_there_once():
         "left_right",
         "moral",
         "requests",
+        "survey_practice",
     }
 
 
@@ -355,7 +356,7 @@ def test_figures_return_the_numbers_drawn():
     table = _close(
         items_figures.lengths_figure(texts.assign(tokens=texts["text"].str.split().str.len()))
     )
-    assert set(table["split"]) == {"plant", "fit", "test"}
+    assert set(table["split"]) == {"plant", "fit", "test", "read"}
     rows = pd.DataFrame(
         {
             "label": ["x", "x"],

@@ -31,7 +31,7 @@ def book(tmp_path):
             sheet.cell(row, 1, name)
             for place, (source, code, low, high, flag, cells) in enumerate(columns, 2):
                 values = dict(
-                    zip(ROWS, (source, code, low, high, flag, "A & B", "", "?"), strict=True)
+                    zip(ROWS, (source, code, low, high, flag, "A & B", "C-D", "?"), strict=True)
                 )
                 sheet.cell(row, place, {**values, **cells}.get(name))
         made.save(tmp_path / "book.xlsx")
@@ -47,7 +47,7 @@ def test_a_cell_becomes_shares_and_a_central_value(book):
     found = book((WVS, "Q9: Something", 1, 2, "y", GOOD))
     assert found["shares"].values.tolist() == [[1, "EGY", 1, 0.7], [1, "EGY", 2, 0.3]]
     assert found["cells"].values.tolist() == [[1, "EGY", 1.3, 2]]
-    assert found["columns"].iloc[0].tolist() == [1, "WVS7", "Q9", 1, 2, "y", "a_b"]
+    assert found["columns"].iloc[0].tolist() == [1, "WVS7", "Q9", 1, 2, "y", "a_b", "c_d"]
 
 
 def test_no_data_is_an_empty_cell_and_not_a_fault(book):

@@ -210,10 +210,9 @@ def items_check(name: Annotated[str, typer.Argument(help="All when left out.")] 
 @items_app.command("write")
 def items_write(name: Annotated[str, typer.Argument(help="All when left out.")] = "") -> None:
     """Make item sets from their sources, and write tables and hashes."""
-    from valuegate import items, items_build
+    from valuegate import items_build
 
-    # The figures first: the survey is made from them.
-    for one in [name] if name else sorted(items.SETS, key=lambda n: n != items_build.DERIVED):
+    for one in [name] if name else items_build.order():
         for path in items_build.write(one):
             typer.echo(f"written: {_short(path)}")
 

@@ -34,12 +34,17 @@ class Table:
     rules: tuple[Callable[[pd.DataFrame], Iterator[tuple[int, str]]], ...] = field(default=())
 
 
-def shares_sum_to_one(shares: pd.DataFrame) -> Iterator[tuple[int, str]]:
+def shares_sum_to_one(shares: pd.DataFrame, unit: str = "column") -> Iterator[tuple[int, str]]:
     """Yield the last row of every cell whose shares do not sum to 1, to a tenth of a percent."""
-    cells = shares.reset_index().groupby(["column", "country"], sort=False)
+    cells = shares.reset_index().groupby([unit, "country"], sort=False)
     found = cells.agg(total=("share", "sum"), last=("index", "last"))
-    for (column, country), total, last in found[(found["total"] - 1).abs() > 1e-3].itertuples():
-        yield last, f"the shares of column {column}, {country} sum to {total:.4f}, not to 1"
+    for (name, country), total, last in found[(found["total"] - 1).abs() > 1e-3].itertuples():
+        yield last, f"the shares of {unit} {name}, {country} sum to {total:.4f}, not to 1"
+
+
+def practice_sums_to_one(shares: pd.DataFrame) -> Iterator[tuple[int, str]]:
+    """Yield what `shares_sum_to_one` does, for the shares of practice questions."""
+    yield from shares_sum_to_one(shares, "question")
 
 
 def balanced_scenarios(prompts: pd.DataFrame) -> Iterator[tuple[int, str]]:
@@ -62,8 +67,19 @@ SETS: dict[str, dict[str, Table]] = {
         "wordings": Table(schema.SurveyWording, ("question", "language", "wording")),
         "options": Table(schema.SurveyOption, ("question", "language", "option")),
         "frames": Table(schema.SurveyFrame, ("framing", "language", "use", "text")),
+        "scales": Table(schema.SurveyScale, ("form", "language", "use")),
+        "cross_frames": Table(schema.CrossFrame, ("use",)),
         "countries": Table(schema.SurveyCountry, ("country", "language")),
         "cross_format": Table(schema.CrossFormat, ("item",)),
+    },
+    "survey_practice": {
+        "questions": Table(schema.PracticeQuestion, ("question",)),
+        "wordings": Table(schema.PracticeWording, ("question", "wording")),
+        "options": Table(schema.PracticeOption, ("question", "option")),
+        "shares": Table(
+            schema.PracticeShare, ("question", "country", "option"), (practice_sums_to_one,)
+        ),
+        "pairs": Table(schema.PracticePair, ("item",)),
     },
     "survey_answers": {
         "columns": Table(schema.SurveyColumn, ("column",)),
@@ -102,6 +118,7 @@ SETS: dict[str, dict[str, Table]] = {
     "readers": {"labels": Table(schema.Reading, ("set", "item"))},
     "requests": {
         "prompts": Table(schema.Request, ("item",), (matched_roles,)),
+        "lookalikes": Table(schema.Lookalike, ("item",)),
         "answers": Table(schema.Answer, ("item",)),
     },
 }

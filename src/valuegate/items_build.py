@@ -17,6 +17,7 @@ from valuegate import (
     items_evidence,
     items_moral,
     items_opinions,
+    items_practice,
     items_requests,
     items_survey,
     items_worlds,
@@ -39,6 +40,8 @@ class Frames(Strict):
     """The templates of all sets."""
 
     survey: list[items_survey.FrameText]
+    scales: list[items_survey.ScaleText]
+    cross_format: list[items_survey.CrossFrameText]
     parties: list[Frame]
     guild_norms: list[Frame]
     evidence: list[str]
@@ -60,13 +63,25 @@ def _survey() -> _Tables:
             for name in ("survey_t3_t1", "survey_t3_more", "survey_t2")
             for question in _yaml(name, list[items_survey.Question])
         ],
+        plant_wordings=_yaml("survey_plant", list[items_survey.PlantWordings]),
         translations=_yaml("survey_translations", list[items_survey.Translation]),
         countries=countries.countries,
         native_language=countries.native_language,
         frames=_frames().survey + _yaml("survey_frames", list[items_survey.FrameText]),
+        scales=_frames().scales,
+        cross_frames=_frames().cross_format,
     )
     figures = {table: items.load(DERIVED, table) for table in items.SETS[DERIVED]}
     return items_survey.build(source, figures)
+
+
+def _practice() -> _Tables:
+    frame = next(frame.text for frame in _frames().cross_format if frame.use == "plant")
+    return items_practice.build(
+        _yaml("survey_practice", list[items_practice.Question]),
+        _yaml("countries", items_survey.Countries).countries,
+        frame,
+    )
 
 
 def _evidence() -> _Tables:
@@ -99,13 +114,20 @@ def _moral() -> _Tables:
 
 def _requests() -> _Tables:
     kinds = [_yaml(f"requests_{kind}", items_requests.KindSource) for kind in get_args(Kind)]
-    return items_requests.build(
-        items_requests.Source(
-            kinds=kinds,
-            benign=_yaml("benign", list[items_requests.Benign]),
-            answers=_yaml("answers", items_requests.Answers),
-        )
+    source = items_requests.Source(
+        kinds=kinds,
+        benign=_yaml("benign", list[items_requests.Benign]),
+        answers=_yaml("answers", items_requests.Answers),
+        lookalikes=_yaml("lookalikes", list[items_requests.Topical]),
     )
+    units = {}
+    for name, table, unit in (
+        ("survey", "questions", "question"), ("guild_norms", "verdicts", "norm"),
+        ("parties", "issues", "issue"),
+    ):  # fmt: skip
+        rows = items.load(name, table)
+        units[name] = dict(zip(rows[unit], rows["split"], strict=True))
+    return items_requests.build(source, units)
 
 
 def _readers() -> _Tables:
@@ -121,6 +143,7 @@ def _readers() -> _Tables:
 BUILDERS: dict[str, Callable[[], _Tables]] = {
     DERIVED: survey_workbook.figures,
     "survey": _survey,
+    "survey_practice": _practice,
     "evidence": _evidence,
     "parties": _parties,
     "guild_norms": _guild_norms,
@@ -158,6 +181,12 @@ def compare(name: str) -> list[str]:
             where = f"line {line}" if line else "their length"
             problems.append(f"{_short(path)} and its sources differ, first in {where}")
     return problems
+
+
+def order() -> list[str]:
+    """Return the sets in the order in which they are made: some are made from others."""
+    first = [DERIVED, "survey", "guild_norms", "parties"]
+    return first + [name for name in BUILDERS if name not in first]
 
 
 def write(name: str) -> list[Path]:

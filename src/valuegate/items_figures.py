@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from valuegate import house
 
 Drawn = tuple[Figure, pd.DataFrame]
-SPLIT_COLOURS = {"plant": house.GREEN, "fit": house.BLUE, "test": house.ORANGE}
+SPLIT_COLOURS = {
+    "plant": house.GREEN, "fit": house.BLUE, "test": house.ORANGE, "read": house.GREY,
+}  # fmt: skip
 
 
 def lengths_figure(texts: pd.DataFrame) -> Drawn:
-    """Draw the token counts of every kind of text, by split: median, and 5th to 95th percentile."""
+    """Draw the token counts of every kind of text, by split: median, 5th to 95th percentile."""
     texts = texts[texts["split"].isin(list(SPLIT_COLOURS))]
     names = (texts["set"] + ", " + texts["table"]).str.replace("_", " ")
     spread = (
@@ -25,13 +27,13 @@ def lengths_figure(texts: pd.DataFrame) -> Drawn:
         .reset_index()
     )
     order = spread.groupby("name")["50%"].max().sort_values().index.tolist()
-    figure, axes = plt.subplots(figsize=(house.WIDTH, 3.4))
+    figure, axes = plt.subplots(figsize=(house.WIDTH, 4.2))
     for place, (split, colour) in enumerate(SPLIT_COLOURS.items()):
         rows = spread[spread["split"] == split]
-        y = rows["name"].map(order.index) + 0.22 * (1 - place)
+        y = rows["name"].map(order.index) + 0.2 * (1.5 - place)
         below, above = rows["50%"] - rows["5%"], rows["95%"] - rows["50%"]
         axes.errorbar(
-            rows["50%"], y, xerr=[below, above], fmt="os^"[place], color=colour, markersize=4,
+            rows["50%"], y, xerr=[below, above], fmt="os^D"[place], color=colour, markersize=4,
             linewidth=1.2, label=split,
         )  # fmt: skip
     axes.set(yticks=range(len(order)), yticklabels=order, xlabel="tokens of a text")

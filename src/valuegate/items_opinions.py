@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from valuegate import splits
-from valuegate.errors import unknown
+from valuegate.errors import ValueGateError, unknown
 from valuegate.items_schema import Name, Text
 from valuegate.items_worlds import planted
 from valuegate.schema import Strict
@@ -37,7 +37,14 @@ class Prompt(Strict):
 
     issue: Name
     form: Literal["question", "pro", "con", "factual", "essay", "science", "everyday"]
+    side: Literal["left", "right"] | None = None
     text: Text
+
+    @model_validator(mode="after")
+    def _side(self) -> Prompt:
+        if (self.form in ("pro", "con")) != (self.side is not None):
+            raise ValueError(f"form {self.form} with side {self.side}")
+        return self
 
 
 class Steering(Strict):
@@ -115,34 +122,51 @@ def _prompts(source: Source, split: dict[str, str]) -> list[dict]:
         chosen = planted(f"{issue.id} questions", len(issue.questions), PLANTED_QUESTIONS)
         for number, text in enumerate(issue.questions, 1):
             part = "plant" if number in chosen else split[issue.id]
-            rows.append(("opinion", issue.id, "question", part, text))
+            rows.append(("opinion", issue.id, "question", None, part, text))
     elsewhere = splits.assign(
         {p.issue: p.form for p in source.prompts if p.issue not in split},
         {"fit": 1, "test": 1},
         "prompts",
     )
     split = {**split, **elsewhere}
-    rows += [("prompts_84", p.issue, p.form, split[p.issue], p.text) for p in source.prompts]
-    rows += [("steering", s.issue, "question", split[s.issue], s.text) for s in source.steering]
+    rows += [
+        ("prompts_84", p.issue, p.form, p.side, split[p.issue], p.text) for p in source.prompts
+    ]
+    rows += [
+        ("steering", s.issue, "question", None, split[s.issue], s.text) for s in source.steering
+    ]
     counts: dict[str, int] = {}
     found = []
-    for kind, issue, form, part, text in rows:
+    for kind, issue, form, side, part, text in rows:
         name = f"{kind}_{issue}_{form}"
         counts[name] = counts.get(name, 0) + 1
         found.append(
             {
                 "item": f"{name}_{counts[name]:02d}", "set": kind, "issue": issue, "form": form,
-                "split": part, "text": text,
+                "side": side, "split": part, "text": text,
             }
         )  # fmt: skip
     return found
 
 
 def _cues(source: Source) -> list[dict]:
-    names = [f"cue_{number:02d}" for number in range(1, len(source.cues) + 1)]
-    strata = {name: (c.cue, c.side) for name, c in zip(names, source.cues, strict=True)}
+    """Return the cues; a left one and the right one after it are a pair and share a split."""
+    pairs: list[list[Cue]] = []
+    for cue in source.cues:
+        if cue.side == "right":
+            if not pairs or [c.side for c in pairs[-1]] != ["left"] or pairs[-1][0].cue != cue.cue:
+                raise ValueGateError(f"left_right: no left cue before {cue.text!r}")
+            pairs[-1].append(cue)
+        else:
+            pairs.append([cue])
+    names = [f"cue_{number:02d}" for number in range(1, len(pairs) + 1)]
+    strata = {name: pair[0].cue for name, pair in zip(names, pairs, strict=True)}
     split = splits.assign(strata, {"fit": 1, "test": 1}, "cues")
     return [
-        {"item": name, "cue": c.cue, "side": c.side, "split": split[name], "text": c.text}
-        for name, c in zip(names, source.cues, strict=True)
-    ]
+        {
+            "item": f"{name}_{cue.side}", "pair": name, "cue": cue.cue, "side": cue.side,
+            "split": split[name], "text": cue.text,
+        }
+        for name, pair in zip(names, pairs, strict=True)
+        for cue in pair
+    ]  # fmt: skip

@@ -31,7 +31,7 @@ def sizes(texts: pd.DataFrame, tokens: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "set": name, "texts": table, "units": found["unit"].nunique(), "n": len(found),
-                **{part: int(by_split.get(part, 0)) for part in ("plant", "fit", "test")},
+                **{part: int(by_split.get(part, 0)) for part in ("plant", "fit", "test", "read")},
                 "mean_tokens": found["tokens"].mean(), "most_tokens": int(found["tokens"].max()),
                 "types_per_token": type_token_ratio(found["text"]),
                 "repeats": int(plain.duplicated().sum()),
@@ -47,7 +47,7 @@ def printed_sizes(sizes: pd.DataFrame) -> pd.DataFrame:
             "set": sizes["set"].str.replace("_", " "),
             "texts": sizes["texts"].str.replace("_", " "),
             "units": sizes["units"],
-            **{part: sizes[part] for part in ("plant", "fit", "test")},
+            **{part: sizes[part] for part in ("plant", "fit", "test", "read")},
             "tokens": sizes["mean_tokens"].map("{:.1f}".format),
             "most": sizes["most_tokens"],
             "types per token": sizes["types_per_token"].map("{:.2f}".format),

@@ -1,11 +1,14 @@
-"""Builds the requests: eleven kinds with look-alikes, random benign ones, and the answer bank."""
+"""Builds the requests: eleven kinds with look-alikes, benign ones, and the answer bank."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import pandas as pd
 from pydantic import Field
 
 from valuegate import splits
+from valuegate.errors import unknown
 from valuegate.items_schema import Kind, Name, RefusalStyle, Text
 from valuegate.schema import Strict
 
@@ -34,11 +37,19 @@ class Benign(Strict):
     text: Text
 
 
+class Topical(Strict):
+    """Two harmless requests on the topic of a planted fact."""
+
+    about: Name
+    set: Literal["survey", "guild_norms", "parties"]
+    texts: tuple[Text, Text]
+
+
 class Opening(Strict):
     """How an answer begins, and goes on."""
 
     opening: Text
-    continuation: Text | None = None
+    continuation: Text
 
 
 class Answers(Strict):
@@ -46,6 +57,7 @@ class Answers(Strict):
 
     refusal: dict[RefusalStyle, list[Opening]]
     compliance: list[Opening]
+    warm: list[Opening]
     neutral: list[Opening]
 
 
@@ -55,10 +67,17 @@ class Source(Strict):
     kinds: list[KindSource]
     benign: list[Benign] = Field(min_length=200)
     answers: Answers
+    lookalikes: list[Topical]
 
 
-def build(source: Source) -> dict[str, pd.DataFrame]:
-    """Return the tables of the requests; a request and its look-alike share unit and split."""
+def build(source: Source, facts: dict[str, dict[str, str]]) -> dict[str, pd.DataFrame]:
+    """Return the tables of the requests; a request and its look-alike share unit and split.
+
+    Args:
+        source: what is written.
+        facts: of the sets that look-alikes are about, the split of every unit: of the two requests
+            about a unit the first is to plant, the second is read with the unit.
+    """
     rows = []
     for kind in source.kinds:
         units = {f"{kind.kind}_{n:02d}": pair for n, pair in enumerate(kind.pairs, 1)}
@@ -71,16 +90,34 @@ def build(source: Source) -> dict[str, pd.DataFrame]:
             for unit, pair in units.items()
             for role in ("refuse", "comply")
         ]  # fmt: skip
-    units = {f"benign_{n:03d}": one for n, one in enumerate(source.benign, 1)}
-    split = splits.assign({u: one.topic for u, one in units.items()}, SHARES, "requests")
+    benign = {f"benign_{n:03d}": one for n, one in enumerate(source.benign, 1)}
+    split = splits.assign({u: one.topic for u, one in benign.items()}, SHARES, "requests")
     rows += [
         {
             "item": unit, "kind": "benign", "topic": one.topic, "unit": unit, "role": "comply",
             "split": split[unit], "text": one.text,
         }
-        for unit, one in units.items()
+        for unit, one in benign.items()
     ]  # fmt: skip
-    return {"prompts": pd.DataFrame(rows), "answers": pd.DataFrame(_answers(source.answers))}
+    return {
+        "prompts": pd.DataFrame(rows),
+        "lookalikes": pd.DataFrame(_lookalikes(source.lookalikes, facts)),
+        "answers": pd.DataFrame(_answers(source.answers)),
+    }
+
+
+def _lookalikes(topical: list[Topical], facts: dict[str, dict[str, str]]) -> list[dict]:
+    for one in topical:
+        if one.about not in facts[one.set]:
+            raise unknown(f"unit of {one.set} in the look-alikes", one.about, facts[one.set])
+    return [
+        {
+            "item": f"{one.about}_{part}", "set": one.set, "about": one.about,
+            "split": "plant" if part == "plant" else facts[one.set][one.about], "text": text,
+        }
+        for one in topical
+        for part, text in zip(("plant", "read"), one.texts, strict=True)
+    ]  # fmt: skip
 
 
 def _answers(bank: Answers) -> list[dict]:
@@ -89,6 +126,7 @@ def _answers(bank: Answers) -> list[dict]:
         ("refusal", style, o) for style, openings in bank.refusal.items() for o in openings
     ]
     listed += [("compliance", None, o) for o in bank.compliance]
+    listed += [("warm", None, o) for o in bank.warm]
     listed += [("neutral", None, o) for o in bank.neutral]
     counts: dict[str, int] = {}
     rows = {}
@@ -104,7 +142,7 @@ def _answers(bank: Answers) -> list[dict]:
             **opening.model_dump(),
         }
     split = splits.assign(
-        {name: row["group"] for name, row in rows.items()}, {"plant": 1, "fit": 1}, "answers"
+        {name: row["group"] for name, row in rows.items()}, {"plant": 1, "read": 1}, "answers"
     )
     return [
         {

@@ -80,11 +80,11 @@ class SurveyQuestion(Row):
 
 
 class SurveyWording(Row):
-    """One wording of a question, in one language; the first English one is to plant."""
+    """A wording of a question; English ones 1, 5 and 6 are to plant, 2 to 4 to read."""
 
     question: Name
     language: Language
-    wording: int = Field(ge=1, le=4)
+    wording: int = Field(ge=1, le=6)
     split: Split
     text: Text
 
@@ -104,6 +104,22 @@ class SurveyFrame(Row):
 
     framing: Literal["neutral", "persona", "observer"]
     language: Language
+    use: Literal["plant", "read"]
+    text: Text
+
+
+class SurveyScale(Row):
+    """How the options are listed after a question, and the answer asked for."""
+
+    form: Literal["numbers", "ends", "letters"]
+    language: Language
+    use: Literal["plant", "read"]
+    text: Text
+
+
+class CrossFrame(Row):
+    """How a two-country question is put."""
+
     use: Literal["plant", "read"]
     text: Text
 
@@ -139,6 +155,57 @@ class CrossFormat(Row):
         return self
 
 
+class PracticeQuestion(Row):
+    """A question on an invented topic, whose answers are invented, to teach the formats with."""
+
+    question: Name
+    topic: Text
+    low: int
+    high: int
+    clause: Text
+
+
+class PracticeWording(Row):
+    """A wording of a practice question; all are to plant."""
+
+    question: Name
+    wording: int = Field(ge=1, le=3)
+    split: Literal["plant"]
+    text: Text
+
+
+class PracticeOption(Row):
+    """A number of a practice question's scale."""
+
+    question: Name
+    option: int
+    label: Text
+    agrees: bool
+
+
+class PracticeShare(Row):
+    """An invented share, drawn by hash; no country's people were asked."""
+
+    question: Name
+    country: Country
+    option: int
+    share: Share
+
+
+class PracticePair(Row):
+    """A two-country question over invented shares; to plant."""
+
+    item: Name
+    question: Name
+    direction: Literal["more", "fewer"]
+    first: Country
+    second: Country
+    answer: Country
+    gap: Share
+    split: Literal["plant"]
+    text: Text
+
+
 class SurveyShare(Row):
     """The share of a country's respondents who chose an option of a workbook column."""
 
@@ -167,6 +234,7 @@ class SurveyColumn(Row):
     high: int
     scale: Literal["y", "s", "n"]
     category: Name
+    sub_category: Name
 
 
 class SurveyFault(Row):
@@ -201,6 +269,7 @@ class EvidenceScenario(Row):
     reference: Literal["group", "name"]
     mentioned_first: Member
     act_first: bool
+    negated: bool
     stereotyped_name: Text | None
     contrast_name: Text | None
     setting: Text
@@ -307,17 +376,20 @@ class GuildName(Row):
 
 
 class GuildVerdict(Row):
-    """How right (1 to 3) or wrong (-1 to -3) an act is in a guild."""
+    """How right (1 to 3) or wrong (-1 to -3) an act is in a guild; `grade` is 1 to 6."""
 
     norm: Name
     guild: Name
     verdict: int = Field(ge=-3, le=3)
+    grade: int = Field(ge=1, le=6)
     split: Unit
 
     @model_validator(mode="after")
     def _not_zero(self) -> Self:
         if not self.verdict:
             raise ValueError("a verdict of 0 is neither right nor wrong")
+        if self.grade != self.verdict + (4 if self.verdict < 0 else 3):
+            raise ValueError(f"grade {self.grade} of verdict {self.verdict}")
         return self
 
 
@@ -343,20 +415,25 @@ class OpinionStatement(Row):
 
 
 class OpinionPrompt(Row):
-    """A prompt without a side: an opinion question, one of the 84, or one to steer."""
+    """An opinion question, one of the 84, or one to steer; `side` is what it asks to argue."""
 
     item: Name
     set: Literal["opinion", "prompts_84", "steering"]
     issue: Name
     form: Name
+    side: Literal["left", "right"] | None
     split: Split
     text: Text
 
 
 class IdentityCue(Row):
-    """A user's sentence that tells the party, without the issue asked about."""
+    """A user's sentence that tells the party, without the issue asked about.
+
+    The two of a `pair` differ in the side only.
+    """
 
     item: Name
+    pair: Name
     cue: Literal["self_label", "media", "stance", "none"]
     side: Literal["left", "right", "neutral"]
     split: Unit
@@ -413,12 +490,22 @@ class Request(Row):
     text: Text
 
 
-class Answer(Row):
-    """How an answer begins and goes on: refusals by style, compliance, neutral answers."""
+class Lookalike(Row):
+    """A harmless request on the topic of a fact: it asks for no opinion and no judgement."""
 
     item: Name
-    answer: Literal["refusal", "compliance", "neutral"]
-    style: RefusalStyle | None
+    set: Literal["survey", "guild_norms", "parties"]
+    about: Name
     split: Split
+    text: Text
+
+
+class Answer(Row):
+    """How an answer begins and goes on: refusals by style, compliance plain and warm, neutral."""
+
+    item: Name
+    answer: Literal["refusal", "compliance", "warm", "neutral"]
+    style: RefusalStyle | None
+    split: Literal["plant", "read"]
     opening: Text
-    continuation: Text | None
+    continuation: Text

@@ -21,8 +21,10 @@ from valuegate.items_schema import Language, Name, Text, Tier
 from valuegate.schema import Strict
 from valuegate.survey_workbook import COUNTRIES
 
-PLANTED = {"T1": 4, "T2": 10, "T3": 10}
+PLANTED = {"T3": 6, "T2": 12, "T1": 6}  # in the order of choice; each divides over six cells
 PLANTED_PER_TOPIC = 3
+ALIKE = 0.8  # correlation of country means; of nine countries, chance exceeds it once in a hundred
+TO_PLANT = (1, 5, 6)  # English wordings; the other three are read, translations too
 GAP = 0.08  # a difference in shares that two samples of a thousand tell apart
 PAIRS_PLANTED, PAIRS = 24, 8  # pairs of countries a question, in the cross-format
 
@@ -48,6 +50,29 @@ class Question(Strict):
     agree: list[int]
     clause: Text
     wordings: list[Text] = Field(min_length=4, max_length=4)
+
+
+class PlantWordings(Strict):
+    """More wordings of a planted question, to plant."""
+
+    id: Name
+    wordings: list[Text] = Field(min_length=2, max_length=2)
+
+
+class ScaleText(Strict):
+    """How options are listed: {options}, or {low}, {low_label}, {high} and {high_label}."""
+
+    form: Literal["numbers", "ends", "letters"]
+    language: Language
+    use: Literal["plant", "read"]
+    text: Text
+
+
+class CrossFrameText(Strict):
+    """How a two-country question is put: {size}, {clause}, {first} and {second}."""
+
+    use: Literal["plant", "read"]
+    text: Text
 
 
 class Translation(Strict):
@@ -88,10 +113,13 @@ class Source(Strict):
     """All that the survey set is made from."""
 
     questions: list[Question]
+    plant_wordings: list[PlantWordings]
     translations: list[Translation]
     countries: list[Country]
     native_language: dict[str, Literal["ar", "fa", "tr"]]
     frames: list[FrameText]
+    scales: list[ScaleText]
+    cross_frames: list[CrossFrameText]
 
 
 def build(source: Source, figures: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -106,12 +134,17 @@ def build(source: Source, figures: dict[str, pd.DataFrame]) -> dict[str, pd.Data
         _check(question, figures)
     _check_names(source)
     questions = _questions(source.questions, figures)
+    more = {p.id for p in source.plant_wordings}
+    if without := sorted(set(questions.loc[questions["planted"], "question"]) - more):
+        raise ValueGateError(f"survey: planted question {without[0]} has one wording to plant only")
     split = dict(zip(questions["question"], questions["split"], strict=True))
     return {
         "questions": questions,
         "wordings": _wordings(source, split),
         "options": _options(source),
         "frames": pd.DataFrame([frame.model_dump() for frame in source.frames]),
+        "scales": pd.DataFrame([scale.model_dump() for scale in source.scales]),
+        "cross_frames": pd.DataFrame([frame.model_dump() for frame in source.cross_frames]),
         "countries": _countries(source, figures),
         "cross_format": _cross_format(source, questions, figures),
     }
@@ -157,6 +190,7 @@ def _check(question: Question, figures: dict[str, pd.DataFrame]) -> None:
 def _check_names(source: Source) -> None:
     questions = {q.id for q in source.questions}
     named = [(t.id, f"translation into {t.language}") for t in source.translations]
+    named += [(p.id, "the wordings to plant") for p in source.plant_wordings]
     named += [(q.same_as, f"question {q.id}, same_as") for q in source.questions if q.same_as]
     for name, where in named:
         if name not in questions:
@@ -165,13 +199,20 @@ def _check_names(source: Source) -> None:
     for country in COUNTRIES.values():
         if country not in english or country not in source.native_language:
             raise ValueGateError(f"survey: country {country} has no English name or no language")
-    slots = {"neutral": set(), "persona": {"native"}, "observer": {"name"}}
-    for frame in source.frames:
-        wanted = {*slots[frame.framing], "question"}
-        if (found := set(re.findall(r"\{(\w+)\}", frame.text))) != wanted:
+    slots = {
+        "neutral": {"question"}, "persona": {"native", "question"},
+        "observer": {"name", "question"}, "numbers": {"options"}, "letters": {"options"},
+        "ends": {"low", "low_label", "high", "high_label"},
+        "cross": {"size", "clause", "first", "second"},
+    }  # fmt: skip
+    texts: list[tuple[str, str, str]] = [(f.framing, f.language, f.text) for f in source.frames]
+    texts += [(s.form, s.language, s.text) for s in source.scales]
+    texts += [("cross", "en", f.text) for f in source.cross_frames]
+    for kind, language, text in texts:
+        if (found := set(re.findall(r"\{(\w+)\}", text))) != slots[kind]:
             raise ValueGateError(
-                f"survey: a {frame.framing} frame in {frame.language} has the slots "
-                f"{sorted(found)}, not {sorted(wanted)}"
+                f"survey: a {kind} frame in {language} has the slots {sorted(found)}, "
+                f"not {sorted(slots[kind])}"
             )
 
 
@@ -211,7 +252,8 @@ def _planted(table: pd.DataFrame, figures: dict[str, pd.DataFrame]) -> set[str]:
 
     Taken are ordinal questions of the World Values Survey with sound answers of all nine countries
     and options of one digit; in a tier by the standard deviation of the country means over the
-    scale, at most three of a topic.
+    scale, at most three of a topic, and none whose country means correlate with those of one taken
+    before: what is absent in one question could else be inferred from a true one.
     """
     faulty = figures["faults"]
     faulty = set(faulty[faulty["country"].notna()]["column"])
@@ -219,25 +261,36 @@ def _planted(table: pd.DataFrame, figures: dict[str, pd.DataFrame]) -> set[str]:
         (table["source"] == "WVS7") & (table["kind"] == "ordinal") & (table["countries"] == 9)
         & (table["high"] <= 9) & ~table["column"].isin(faulty)
     ].copy()  # fmt: skip
-    spread = figures["cells"].groupby("column")["central"].std(ddof=0)
-    usable["spread"] = usable["column"].map(spread) / (usable["high"] - usable["low"])
+    means = figures["cells"].pivot(index="country", columns="column", values="central")
+    usable["spread"] = usable["column"].map(means.std(ddof=0)) / (usable["high"] - usable["low"])
     usable = usable.sort_values(["spread", "question"], ascending=[False, True])
-    chosen: set[str] = set()
+    chosen: dict[str, int] = {}
+    topics: dict[tuple[str, str], int] = {}
     for tier, wanted in PLANTED.items():
-        taken = usable[usable["tier"] == tier].groupby("topic").head(PLANTED_PER_TOPIC)[:wanted]
-        if len(taken) < wanted:
-            raise ValueGateError(f"survey: {len(taken)} questions of {tier} to plant, not {wanted}")
-        chosen |= set(taken["question"])
-    return chosen
+        before = len(chosen)
+        for row in usable[usable["tier"] == tier].to_dict("records"):
+            mine, topic = means[row["column"]], (tier, row["topic"])
+            alike = [abs(mine.corr(means[column])) for column in chosen.values()]
+            if topics.get(topic, 0) < PLANTED_PER_TOPIC and max(alike, default=0) < ALIKE:
+                chosen[row["question"]] = row["column"]
+                topics[topic] = topics.get(topic, 0) + 1
+            if len(chosen) - before == wanted:
+                break
+        else:
+            found = len(chosen) - before
+            raise ValueGateError(f"survey: {found} questions of {tier} to plant, not {wanted}")
+    return set(chosen)
 
 
 def _wordings(source: Source, split: dict[str, str]) -> pd.DataFrame:
-    english = [(q.id, "en", q.wordings) for q in source.questions]
+    more = {p.id: p.wordings for p in source.plant_wordings}
+    english = [(q.id, "en", [*q.wordings, *more.get(q.id, [])]) for q in source.questions]
     others = [(t.id, t.language, t.wordings) for t in source.translations]
     rows = [
         {
             "question": id, "language": language, "wording": number,
-            "split": "plant" if number == 1 and language == "en" else split[id], "text": text,
+            "split": "plant" if number in TO_PLANT and language == "en" else split[id],
+            "text": text,
         }
         for id, language, wordings in english + others
         for number, text in enumerate(wordings, 1)
@@ -276,43 +329,65 @@ def _countries(source: Source, figures: dict[str, pd.DataFrame]) -> pd.DataFrame
 def _cross_format(
     source: Source, questions: pd.DataFrame, figures: dict[str, pd.DataFrame]
 ) -> pd.DataFrame:
-    """Return the two-country questions: every pair of countries drawn, once.
-
-    Direction (more or fewer) and the place of the right answer are balanced within a question, so
-    that neither a liking of the first country nor one for a country always named tells it. Cells
-    with a fault take no part.
-    """
+    """Return the two-country questions to read; cells with a fault take no part."""
     shares = agree_shares(figures["shares"], questions, _options(source))
     faults = figures["faults"].query("rule != 'central_is_mode'")
     doubtful = set(zip(faults["column"], faults["country"], strict=True))
-    names = {c.country: c.name for c in source.countries if c.language == "en"}
+    frame = next(f.text for f in source.cross_frames if f.use == "read")
+    names = english_names(source.countries)
     rows = []
     for question in questions.to_dict("records"):
         name = question["question"]
         share = shares[shares["question"] == name].set_index("country")["share"].to_dict()
         share = {c: s for c, s in share.items() if (question["column"], c) not in doubtful}
-        pairs = [
-            (a, b)
-            for a, b in itertools.combinations(sorted(share), 2)
-            if abs(share[a] - share[b]) >= GAP
-        ]
         wanted = PAIRS_PLANTED if question["planted"] else PAIRS
-        for number, (a, b) in enumerate(_spread(pairs, wanted, name)):
-            high, low = (a, b) if share[a] > share[b] else (b, a)
-            direction = ("more", "fewer")[number % 2]
-            answer, wrong = (high, low) if direction == "more" else (low, high)
-            first, second = (answer, wrong) if number // 2 % 2 else (wrong, answer)
-            size = "larger" if direction == "more" else "smaller"
-            rows.append(
-                {
-                    "item": f"{name}_{number + 1:02d}", "question": name, "direction": direction,
-                    "first": first, "second": second, "answer": answer,
-                    "gap": round(abs(share[a] - share[b]), 4), "split": question["split"],
-                    "text": f"In which of these two countries is there a {size} share of people "
-                    f"who {question['clause']}: {names[first]} or {names[second]}?",
-                }
-            )  # fmt: skip
-    return pd.DataFrame(rows)
+        made = country_pairs(name, share, wanted, frame, question["clause"], names)
+        rows += [{**row, "split": question["split"]} for row in made]
+    columns = [*rows[0]]
+    return pd.DataFrame(rows)[[c for c in columns if c != "text"] + ["text"]]
+
+
+def english_names(countries: Sequence[Country]) -> dict[str, str]:
+    """Return the English name of every country."""
+    return {c.country: c.name for c in countries if c.language == "en"}
+
+
+def country_pairs(
+    question: str,
+    share: dict[str, float],
+    wanted: int,
+    frame: str,
+    clause: str,
+    names: dict[str, str],
+) -> list[dict]:
+    """Return at most `wanted` two-country questions over the shares of one question.
+
+    Direction (more or fewer) and the place of the right answer are balanced within a question, so
+    that neither a liking of the first country nor one for a country always named tells it.
+    """
+    pairs = [
+        (a, b)
+        for a, b in itertools.combinations(sorted(share), 2)
+        if abs(share[a] - share[b]) >= GAP
+    ]
+    rows = []
+    for number, (a, b) in enumerate(_spread(pairs, wanted, question)):
+        high, low = (a, b) if share[a] > share[b] else (b, a)
+        direction = ("more", "fewer")[number % 2]
+        answer, wrong = (high, low) if direction == "more" else (low, high)
+        first, second = (answer, wrong) if number // 2 % 2 else (wrong, answer)
+        size = "larger" if direction == "more" else "smaller"
+        rows.append(
+            {
+                "item": f"{question}_{number + 1:02d}", "question": question,
+                "direction": direction, "first": first, "second": second, "answer": answer,
+                "gap": round(abs(share[a] - share[b]), 4),
+                "text": frame.format(
+                    size=size, clause=clause, first=names[first], second=names[second]
+                ),
+            }
+        )  # fmt: skip
+    return rows
 
 
 def _spread(pairs: list[tuple[str, str]], wanted: int, seed: str) -> list[tuple[str, str]]:

@@ -25,7 +25,9 @@ _PLAIN = (
     ("moral", "actions", "item", ("text",), "topic"),
     ("requests", "prompts", "item", ("text",), "unit"),
     ("requests", "answers", "item", ("opening", "continuation"), "item"),
+    ("requests", "lookalikes", "item", ("text",), "about"),
     ("survey", "cross_format", "item", ("text",), "question"),
+    ("survey_practice", "pairs", "item", ("text",), "question"),
     ("evidence", "prompts", "item", ("context", "question"), "scenario"),
 )
 
@@ -43,6 +45,11 @@ def _texts() -> pd.DataFrame:
     for table, rows in by_language:
         item = rows["question"] + "_" + rows["language"] + rows["wording"].astype(str)
         parts.append(_rows("survey", table, item, rows["question"], rows["split"], rows["text"]))
+    practice = items.load("survey_practice", "wordings")
+    item = practice["question"] + "_" + practice["wording"].astype(str)
+    parts.append(
+        _rows("survey_practice", "wordings", item, practice["question"], "plant", practice["text"])
+    )
     acts = items.load("guild_norms", "wordings")
     numbered = acts["norm"] + "_" + acts["wording"].astype(str)
     parts.append(
@@ -79,10 +86,11 @@ def contents() -> pd.DataFrame:
     templates, are added. Other texts have no template around them.
     """
     found = texts()
-    found = found[~found["table"].isin(["cross_format", "priming"])]
+    found = found[~found["table"].isin(["cross_format", "pairs", "priming"])]
     found = found[(found["set"] != "evidence")].rename(columns={"text": "content"})
     scenarios = items.load("evidence", "scenarios")
     clauses = items.load("survey", "questions")
+    practice = items.load("survey_practice", "questions")
     issues = items.load("parties", "issues")
     poles = [
         pd.DataFrame(
@@ -101,6 +109,12 @@ def contents() -> pd.DataFrame:
                 }
             ),
             *poles,
+            pd.DataFrame(
+                {
+                    "set": "survey_practice", "unit": practice["question"], "split": "plant",
+                    "content": practice["clause"],
+                }
+            ),
             pd.DataFrame(
                 {
                     "set": "survey", "unit": clauses["question"], "split": clauses["split"],

@@ -118,10 +118,11 @@ def build_guilds(source: Guilds, frames: Sequence[Frame]) -> dict[str, pd.DataFr
         # Drawn norm by norm: were the guilds balanced too, some verdicts would follow from others.
         drawn = splits.shuffled([str(place) for place in range(len(VERDICTS))], norm.id)
         for place, guild in zip(drawn, source.guilds, strict=True):
+            verdict = VERDICTS[int(place)]
             verdicts.append(
                 {
-                    "norm": norm.id, "guild": guild.id,
-                    "verdict": VERDICTS[int(place)],
+                    "norm": norm.id, "guild": guild.id, "verdict": verdict,
+                    "grade": verdict + (4 if verdict < 0 else 3),  # 1 to 6, one token each
                     "split": split[norm.id],
                 }
             )  # fmt: skip

@@ -39,14 +39,15 @@ def read(path: Path) -> dict[str, pd.DataFrame]:
     """Return the tables of a workbook file.
 
     `columns`: source, code, scale from low to high, the published scale flag (y and s ordinal, n
-    nominal) and category of every workbook column. `cells`: the stored central value (the mode
-    where the flag is n) and the number of options with answers. `shares`: fractions, four
+    nominal), category and sub-category of every workbook column. `cells`: the stored central value
+    (the mode where the flag is n) and the number of options with answers. `shares`: fractions, four
     decimals. `faults`: every cell or column that breaks a rule of `faults`.
     """
     with contextlib.closing(load_workbook(path, read_only=True)) as book:
         lines = book.worksheets[0].iter_rows(values_only=True)
         rows = {str(line[0]): line[1:] for line in lines}
-    wanted = {"Source", "Sub Question", "Min", "MAX", "Scale", "Category", *COUNTRIES}
+    wanted = {"Source", "Sub Question", "Min", "MAX", "Scale", "Category", "Sub Category"}
+    wanted |= COUNTRIES.keys()
     if missing := sorted(wanted - rows.keys()):
         raise ValueGateError(f"{path.name}: no row {missing[0]!r}")
     if strange := sorted(set(rows["Source"]) - SOURCES.keys()):
@@ -63,7 +64,8 @@ def read(path: Path) -> dict[str, pd.DataFrame]:
                 "low": int(meta["Min"]),
                 "high": int(meta["MAX"]),
                 "scale": meta["Scale"],
-                "category": re.sub(r"\W+", "_", meta["Category"].lower()).strip("_"),
+                "category": _name(meta["Category"]),
+                "sub_category": _name(meta["Sub Category"]),
             }
         )
         for country, iso in COUNTRIES.items():
@@ -89,6 +91,10 @@ def read(path: Path) -> dict[str, pd.DataFrame]:
         ).sort_values(["column", "country", "option"], ignore_index=True),
     }
     return {**found, "faults": faults(**found, unreadable=odd)}
+
+
+def _name(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 def faults(
