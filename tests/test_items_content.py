@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import re
 
+import numpy as np
 import pytest
 
 from valuegate import items, items_evidence, items_schema, items_texts, models, splits
@@ -80,7 +81,7 @@ def test_sets_are_as_large_as_was_asked(name, table, least):
 def test_every_question_has_four_wordings_and_its_labels():
     questions, wordings = items.load("survey", "questions"), items.load("survey", "wordings")
     english = wordings[wordings["language"] == "en"]
-    planted = questions.set_index("question")["planted"]
+    planted = questions.set_index("question")["planted"].sort_index().astype(int)
     assert (english.groupby("question").size() == 4 + 2 * planted).all()
     to_plant = english.query("split == 'plant'").groupby("question").size()
     assert (to_plant == 1 + 2 * planted).all()
@@ -207,7 +208,8 @@ def test_the_card_counts_what_there_is():
         ("evidence", "scenarios"), ("evidence", "prompts"), ("parties", "statements"),
         ("guild_norms", "wordings"), ("guild_norms", "verdicts"), ("left_right", "statements"),
         ("left_right", "prompts"), ("moral", "actions"), ("requests", "prompts"),
-        ("requests", "answers"), ("requests", "lookalikes"), ("survey_practice", "pairs"), ("readers", "labels"),
+        ("requests", "answers"), ("requests", "lookalikes"), ("survey_practice", "pairs"),
+        ("readers", "labels"),
     ):  # fmt: skip
         assert re.search(rf"(?<![\d,]){len(items.load(name, table)):,} ", card), (name, table)
 
