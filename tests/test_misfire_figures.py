@@ -225,3 +225,10 @@ def test_no_dates_in_files(tmp_path: Path):
     house.save(*draw("lens"), "02_lens", tmp_path)
     assert b"dc:date" not in (tmp_path / "02_lens.svg").read_bytes()
     assert b"CreationDate" not in (tmp_path / "02_lens.pdf").read_bytes()
+
+
+def test_a_picture_keeps_its_scales_and_rounds_its_places():
+    svg = '<path d="M 127.474174 6.17606 L -12.3456 0.123456" transform="scale(0.015625 -0.1)"/>'
+    rounded = '<path d="M 127.47 6.18 L -12.35 0.123456" transform="scale(0.015625 -0.1)"/>'
+    assert house.shorter(svg) == rounded
+    assert house.shorter('id="m1234567.svg" v="1.10.10312"') == 'id="m1234567.svg" v="1.10.10312"'

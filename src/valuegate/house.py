@@ -6,6 +6,7 @@ Every figure is saved as SVG, PDF and PNG together with the table of numbers beh
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import matplotlib as mpl
@@ -56,12 +57,22 @@ def save(figure: Figure, table: pd.DataFrame, name: str, folder: Path) -> Path:
     no_dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
     for kind, metadata in no_dates.items():
         figure.savefig(folder / f"{name}.{kind}", metadata=metadata, dpi=200)
+    drawn = folder / f"{name}.svg"
+    write_text(shorter(drawn.read_text(encoding="utf-8")), drawn)
     rounded = table.copy()
     numbers = rounded.select_dtypes("number").columns
     rounded[numbers] = rounded[numbers].astype(float).map(lambda v: float(f"{v:.6g}"))
     rounded.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     record(folder, name, [f"{name}.{kind}" for kind in (*no_dates, "csv")], frame_hash(rounded))
     return folder / f"{name}.svg"
+
+
+def shorter(svg: str) -> str:
+    """Return an SVG with places to a hundredth of a point, equal to the eye.
+
+    Numbers below one stay: they may be scales. Notebooks carry their figures, and are kept small.
+    """
+    return re.sub(r"(?<![\w.])-?[1-9]\d*\.\d{3,}", lambda m: f"{float(m.group()):.2f}", svg)
 
 
 def save_table(table: pd.DataFrame, name: str, folder: Path) -> Path:
