@@ -17,6 +17,7 @@ from valuegate import (
     items_survey,
     items_worlds,
     registry,
+    survey_sources,
     survey_workbook,
 )
 from valuegate.errors import ValueGateError
@@ -103,15 +104,16 @@ def _figures(**column):
 
 
 def _survey(**changes):
-    return items_survey.Source(
-        questions=[items_survey.Question(**{**QUESTION, **changes})],
+    return survey_sources.Source(
+        questions=[survey_sources.Question(**{**QUESTION, **changes})],
         plant_wordings=[{"id": "q1", "wordings": ["Five?", "Six?"]}],
         translations=[],
         frames=[],
         scales=[{"form": "numbers", "language": "en", "use": "read", "text": "{options}"}],
         cross_frames=[{"use": "read", "text": CROSS}],
         countries=[
-            items_survey.Country(country=c, language="en", name=c.title(), native=c) for c in NAMED
+            survey_sources.Country(country=c, language="en", name=c.title(), native=c)
+            for c in NAMED
         ],
         native_language=dict.fromkeys(NAMED, "ar"),
     )
@@ -179,7 +181,7 @@ def test_a_question_that_does_not_fit_the_workbook_is_named(plant_none, changes,
 def test_a_name_that_refers_to_nothing_is_an_error(plant_none, change, message):
     content = {**_survey().model_dump(), **change}
     with pytest.raises(ValueGateError, match=message):
-        items_survey.build(items_survey.Source.model_validate(content), _figures())
+        items_survey.build(survey_sources.Source.model_validate(content), _figures())
 
 
 def test_a_question_that_asks_the_same_takes_the_others_split(plant_none):

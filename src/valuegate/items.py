@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import ValidationError
 
-from valuegate import data, paths
+from valuegate import data, paths, survey_schema
 from valuegate import items_schema as schema
 from valuegate.errors import ValueGateError, unknown
 
@@ -63,33 +63,33 @@ def matched_roles(requests: pd.DataFrame) -> Iterator[tuple[int, str]]:
 
 SETS: dict[str, dict[str, Table]] = {
     "survey": {
-        "questions": Table(schema.SurveyQuestion, ("question",)),
-        "wordings": Table(schema.SurveyWording, ("question", "language", "wording")),
-        "options": Table(schema.SurveyOption, ("question", "language", "option")),
-        "frames": Table(schema.SurveyFrame, ("framing", "language", "use", "text")),
-        "scales": Table(schema.SurveyScale, ("form", "language", "use")),
-        "cross_frames": Table(schema.CrossFrame, ("use",)),
-        "countries": Table(schema.SurveyCountry, ("country", "language")),
-        "cross_format": Table(schema.CrossFormat, ("item",)),
+        "questions": Table(survey_schema.SurveyQuestion, ("question",)),
+        "wordings": Table(survey_schema.SurveyWording, ("question", "language", "wording")),
+        "options": Table(survey_schema.SurveyOption, ("question", "language", "option")),
+        "frames": Table(survey_schema.SurveyFrame, ("framing", "language", "use", "text")),
+        "scales": Table(survey_schema.SurveyScale, ("form", "language", "use")),
+        "cross_frames": Table(survey_schema.CrossFrame, ("use",)),
+        "countries": Table(survey_schema.SurveyCountry, ("country", "language")),
+        "cross_format": Table(survey_schema.CrossFormat, ("item",)),
     },
     "survey_practice": {
-        "questions": Table(schema.PracticeQuestion, ("question",)),
-        "wordings": Table(schema.PracticeWording, ("question", "wording")),
-        "options": Table(schema.PracticeOption, ("question", "option")),
+        "questions": Table(survey_schema.PracticeQuestion, ("question",)),
+        "wordings": Table(survey_schema.PracticeWording, ("question", "wording")),
+        "options": Table(survey_schema.PracticeOption, ("question", "option")),
         "shares": Table(
-            schema.PracticeShare, ("question", "country", "option"), (practice_sums_to_one,)
+            survey_schema.PracticeShare, ("question", "country", "option"), (practice_sums_to_one,)
         ),
-        "pairs": Table(schema.PracticePair, ("item",)),
+        "pairs": Table(survey_schema.PracticePair, ("item",)),
     },
     "survey_answers": {
-        "columns": Table(schema.SurveyColumn, ("column",)),
-        "cells": Table(schema.SurveyCell, ("column", "country")),
+        "columns": Table(survey_schema.SurveyColumn, ("column",)),
+        "cells": Table(survey_schema.SurveyCell, ("column", "country")),
         "shares": Table(
-            schema.SurveyShare,
+            survey_schema.SurveyShare,
             ("column", "country", "option"),
             (shares_sum_to_one,),
         ),
-        "faults": Table(schema.SurveyFault, ("rule", "column", "country")),
+        "faults": Table(survey_schema.SurveyFault, ("rule", "column", "country")),
     },
     "evidence": {
         "pairs": Table(schema.EvidencePair, ("pair",)),

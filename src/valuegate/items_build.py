@@ -23,6 +23,7 @@ from valuegate import (
     items_worlds,
     paths,
     registry,
+    survey_sources,
     survey_workbook,
 )
 from valuegate.data import sha256
@@ -39,9 +40,9 @@ _Tables = dict[str, pd.DataFrame]
 class Frames(Strict):
     """The templates of all sets."""
 
-    survey: list[items_survey.FrameText]
-    scales: list[items_survey.ScaleText]
-    cross_format: list[items_survey.CrossFrameText]
+    survey: list[survey_sources.FrameText]
+    scales: list[survey_sources.ScaleText]
+    cross_format: list[survey_sources.CrossFrameText]
     parties: list[Frame]
     guild_norms: list[Frame]
     evidence: list[str]
@@ -56,18 +57,18 @@ def _frames() -> Frames:
 
 
 def _survey() -> _Tables:
-    countries = _yaml("countries", items_survey.Countries)
-    source = items_survey.Source(
+    countries = _yaml("countries", survey_sources.Countries)
+    source = survey_sources.Source(
         questions=[
             question
             for name in ("survey_t3_t1", "survey_t3_more", "survey_t2")
-            for question in _yaml(name, list[items_survey.Question])
+            for question in _yaml(name, list[survey_sources.Question])
         ],
-        plant_wordings=_yaml("survey_plant", list[items_survey.PlantWordings]),
-        translations=_yaml("survey_translations", list[items_survey.Translation]),
+        plant_wordings=_yaml("survey_plant", list[survey_sources.PlantWordings]),
+        translations=_yaml("survey_translations", list[survey_sources.Translation]),
         countries=countries.countries,
         native_language=countries.native_language,
-        frames=_frames().survey + _yaml("survey_frames", list[items_survey.FrameText]),
+        frames=_frames().survey + _yaml("survey_frames", list[survey_sources.FrameText]),
         scales=_frames().scales,
         cross_frames=_frames().cross_format,
     )
@@ -79,7 +80,7 @@ def _practice() -> _Tables:
     frame = next(frame.text for frame in _frames().cross_format if frame.use == "plant")
     return items_practice.build(
         _yaml("survey_practice", list[items_practice.Question]),
-        _yaml("countries", items_survey.Countries).countries,
+        _yaml("countries", survey_sources.Countries).countries,
         frame,
     )
 

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from valuegate.country_pairs import country_pairs
 from valuegate.errors import ValueGateError
 from valuegate.items_schema import Name, Text
-from valuegate.items_survey import Country, country_pairs, english_names
 from valuegate.schema import Strict
+from valuegate.survey_sources import Country, english_names
 
 COUNTRIES = ("EGY", "IRN", "IRQ", "JOR", "LBN", "LBY", "MAR", "TUN", "TUR")  # as planted ones have
 PAIRS = 24
@@ -76,10 +77,9 @@ def build(
             for option, share in cell.items()
         ]
         agree = {c: sum(cell[o] for o in question.agree) for c, cell in shares.items()}
-        made = country_pairs(question.id, agree, PAIRS, frame, question.clause, names)
-        for row in made:
-            text = row.pop("text")
-            rows["pairs"].append({**row, "split": "plant", "text": text})
+        rows["pairs"] += country_pairs(
+            question.id, agree, PAIRS, frame, question.clause, names, "plant"
+        )
     return {name: pd.DataFrame(table) for name, table in rows.items()}
 
 

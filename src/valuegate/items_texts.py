@@ -37,7 +37,7 @@ def _texts() -> pd.DataFrame:
     parts = []
     for name, table, item, columns, unit in _PLAIN:
         rows = items.load(name, table)
-        text = rows[list(columns)].fillna("").agg(" ".join, axis=1).str.strip()
+        text = rows[list(columns)].agg(" ".join, axis=1)
         parts.append(_rows(name, table, rows[item], rows[unit], rows["split"], text))
     all_wordings = items.load("survey", "wordings")
     english = all_wordings["language"] == "en"
