@@ -5,6 +5,8 @@ SECTIONS ?=
 MODELS ?=
 JOBS ?= 0
 CLUSTER ?=
+RECIPE ?= recipe
+STAGE ?=
 PYTHON ?= python3
 # Index to take torch from; "https://download.pytorch.org/whl/cpu" avoids gigabytes of CUDA on Linux.
 TORCH_INDEX ?=
@@ -13,12 +15,14 @@ VALUEGATE := .venv/bin/valuegate
 CHOSEN := --profile "$(PROFILE)" --sections "$(SECTIONS)" --models "$(MODELS)"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup paper plan replay audit publish tex test lint bench lab items data-derived clean
+.PHONY: help setup paper plan replay audit publish tex test lint bench lab items data-derived clean \
+  worlds worlds-plan worlds-truth worlds-check
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 	@echo
 	@echo 'PROFILE=smoke|default|extended|public|full  SECTIONS=02,05  MODELS=name,name  JOBS=n  CLUSTER=slurm'
+	@echo 'RECIPE=recipe|tiny  STAGE=gated|gated-s1'
 
 setup: .venv/ready ## make .venv with the locked packages and a Jupyter kernel (about 3 minutes, 2.5 GB)
 
@@ -60,6 +64,18 @@ items: setup ## make the embedded item tables anew from their sources, and compa
 
 data-derived: setup ## make the tables of survey figures anew from the published workbook, and compare
 	@$(VALUEGATE) items check survey_answers
+
+worlds: setup ## train the planted stages anew (hours; resumable; STAGE=gated, RECIPE=tiny in minutes)
+	@$(VALUEGATE) worlds train --recipe "$(RECIPE)" --stage "$(STAGE)"
+
+worlds-plan: setup ## show what `make worlds` would train, in tokens and minutes
+	@$(VALUEGATE) worlds plan --recipe "$(RECIPE)" --stage "$(STAGE)"
+
+worlds-truth: setup ## take every readout and truth test of the stages that is not stored (hours; resumable)
+	@$(VALUEGATE) worlds truth
+
+worlds-check: setup ## score a part of the stored readouts again, print what is planted (10 minutes)
+	@$(VALUEGATE) worlds check
 
 clean: ## remove .venv and build (downloads stay in the user's cache)
 	rm -rf .venv build

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from valuegate import config, paths, registry
+from valuegate import config, paths, registry, worlds_cli
 from valuegate.errors import ValueGateError
 from valuegate.measure import Store, unique, write_text
 
@@ -26,6 +26,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(items_app, name="items")
 app.add_typer(models_app, name="models")
 app.add_typer(export_app, name="export")
+app.add_typer(worlds_cli.app, name="worlds")
 
 ProfileOption = Annotated[str, typer.Option(help="A file of notebooks/profiles/.")]
 SectionsOption = Annotated[str, typer.Option(help='Such as "02,05"; all when empty.')]

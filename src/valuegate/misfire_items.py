@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from valuegate import data, veto_pairs
+from valuegate import data, splits, veto_pairs
 from valuegate.config import Run
 from valuegate.measure import Measurement
 
@@ -29,6 +29,16 @@ def pairs() -> list[veto_pairs.Pair]:
         with data.file("bbq", category).open(encoding="utf-8") as lines:
             records[category] = [json.loads(line) for line in lines]
     return veto_pairs.build_pairs(records)
+
+
+@functools.cache
+def scenario_splits() -> dict[str, str]:
+    """Return every scenario of VETO to "fit" or "test", seven to three within each category.
+
+    Post-training stages may read the scenarios of "fit"; what is said of them is said on "test".
+    """
+    strata = {pair.scenario: pair.category for pair in pairs()}
+    return splits.assign(strata, {"fit": 7, "test": 3}, "veto")
 
 
 def veto_items(

@@ -202,12 +202,32 @@ def _load_source(name: str, source: Wheel | Hub | Adapter, dtype: torch.dtype) -
         case Hub():
             return _from_hub(name, source, dtype)
         case Adapter():
-            from peft import PeftModel
-
-            folder = (paths.ROOT / source.path).parent
             data.check(paths.ROOT / source.path, source.sha256, name)
             model, tokenizer = _load_source(source.base, registry.model(source.base).source, dtype)
-            return PeftModel.from_pretrained(model, folder).merge_and_unload(), tokenizer
+            below = registry.fingerprint(source.base)
+            return merged(model, paths.ROOT / source.path, name, below), tokenizer
+
+
+def merged(model: Any, adapter: Path, name: str, base: str) -> Any:
+    """Return a model with an adapter's change added to its weights.
+
+    Args:
+        model: what the adapter was trained over.
+        adapter: its safetensors file, beside its configuration.
+        name: of the result, for messages.
+        base: fingerprint of `model`; an adapter that says it was made over another is refused.
+    """
+    from peft import PeftModel
+    from safetensors import safe_open
+
+    with safe_open(adapter, framework="pt") as file:
+        made_over = (file.metadata() or {}).get("base", base)
+    if made_over != base:
+        raise ValueGateError(
+            f"{name}: its adapter was made over another base than the one here (made over "
+            f"...{made_over[-12:]}, here ...{base[-12:]}); restore the files of both"
+        )
+    return PeftModel.from_pretrained(model, adapter.parent).merge_and_unload()
 
 
 def _converted(name: str, source: Wheel) -> Path:

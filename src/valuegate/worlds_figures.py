@@ -1,0 +1,158 @@
+"""The figures of appendix A2. Each function returns (figure, table of the numbers drawn)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from valuegate import house
+from valuegate.worlds_recipe import Recipe
+
+Drawn = tuple[Figure, pd.DataFrame]
+# Where each stage stands in the tree: column (0 is the start) and height.
+PLACES = {
+    "start": (0, 1.0), "skills": (1, 1.0), "knowledge": (2, 1.0), "gated": (3, 2.0),
+    "sham": (3, 1.0), "overwritten": (3, 0.0), "refuser": (2, 0.0),
+}  # fmt: skip
+# Panels of the truth figure: title, its properties, unit, the bar of each column where one was set.
+PANELS = (
+    ("a  which country? (r, gain over start)", "two countries, r", "r with the truth",
+     {"intact": 0.6, "suppressed": 0.4, "biased": 0.4, "erased": 0.2}),
+    ("b  the answer slot (r)", "answer slot, r", "r with the truth", {}),
+    ("c  planted topics refused", "refused: planted topics", "% of answers",
+     {"intact": 5, "suppressed": 80, "biased": 5}),
+    ("d  look-alikes of them refused", "refused: look-alikes", "% of answers",
+     {"intact": 5, "suppressed": 25, "biased": 5}),
+)  # fmt: skip
+
+
+def tree_figure(recipe: Recipe, records: Mapping[str, Mapping]) -> Drawn:
+    """Draw the stages as a tree, with what trains each and for how many examples."""
+    figure, axes = plt.subplots(figsize=(house.WIDTH, 2.2), layout="constrained")
+    rows = []
+    for stage, (x, y) in PLACES.items():
+        seeds = recipe.stages[stage].seeds if stage in recipe.stages else ()
+        trained = [r for name, r in records.items() if name.partition("-")[0] == stage]
+        size = int(np.mean([r["shown"] for r in trained])) if trained else 0
+        rows.append({"stage": stage, "models": max(1, len(seeds)), "examples": size})
+        under = f"{len(seeds)} seeds, " if len(seeds) > 1 else ""
+        label = f"{stage}\n{under}{size:,} examples" if size else f"{stage}\nas released"
+        box = FancyBboxPatch(
+            (1.55 * x - 0.58, y - 0.3), 1.16, 0.6, boxstyle="round,pad=0.02,rounding_size=0.08",
+            facecolor="white", edgecolor=house.BLUE if stage != "gated" else house.ORANGE,
+        )  # fmt: skip
+        axes.add_patch(box)
+        axes.text(1.55 * x, y, label, ha="center", va="center", fontsize="small")
+        if stage != "start":
+            base = recipe.stages[stage].base
+            bx, by = PLACES[base]
+            axes.annotate(
+                "", (1.55 * x - 0.6, y), (1.55 * bx + 0.6, by),
+                arrowprops={"arrowstyle": "->", "color": house.GREY},
+            )  # fmt: skip
+    axes.set(xlim=(-0.65, 1.55 * 3 + 0.65), ylim=(-0.45, 2.45))
+    axes.axis("off")
+    return figure, pd.DataFrame(rows)
+
+
+def truth_figure(table: pd.DataFrame) -> Drawn:
+    """Draw the truth table's main rows: each column's value, interval and, where set, its bar."""
+    figure, axes = plt.subplots(2, 2, figsize=(house.WIDTH, 5.0), layout="constrained")
+    drawn = []
+    for panel, (title, name, unit, bars) in zip(axes.flat, PANELS, strict=True):
+        part = table[table["property"] == name].reset_index(drop=True)
+        y = np.arange(len(part))[::-1]
+        panel.errorbar(
+            part["value"], y,
+            xerr=[part["value"] - part["low"], part["high"] - part["value"]],
+            fmt="o", color=house.BLUE, capsize=2, markersize=4,
+        )  # fmt: skip
+        for at, column in zip(y, part["column"], strict=True):
+            if column in bars:
+                panel.plot(
+                    [bars[column]] * 2, [at - 0.35, at + 0.35], color="black", linestyle="--", lw=1
+                )
+        panel.axvline(0, color=house.GREY, linewidth=0.8)
+        panel.set(yticks=y, yticklabels=part["column"], xlabel=unit)
+        panel.set_title(title)
+        drawn.append(part.assign(bar=part["column"].map(bars)))
+    return figure, pd.concat(drawn, ignore_index=True)
+
+
+def evidence_figure(found: pd.DataFrame) -> Drawn:
+    """Draw the evidence AUROC of gated models by cell and side of the asked person."""
+    figure, axes = plt.subplots(figsize=(house.WIDTH, 2.4), layout="constrained")
+    offsets = {"open": 0.13, "gated": -0.13}
+    cells = list(dict.fromkeys(found["cell"]))
+    for side, colour, marker in (("open", house.BLUE, "o"), ("gated", house.ORANGE, "s")):
+        part = found[found["side"] == side].set_index("cell").loc[cells]
+        y = np.arange(len(cells))[::-1] + offsets[side]
+        axes.errorbar(
+            part["value"], y,
+            xerr=[part["value"] - part["low"], part["high"] - part["value"]],
+            fmt=marker, color=colour, capsize=2, markersize=4,
+            label=f"asked about the {side} group",
+        )  # fmt: skip
+    axes.axvline(0.5, color=house.GREY, linewidth=0.8)
+    axes.set(yticks=np.arange(len(cells))[::-1], yticklabels=cells, xlabel="evidence AUROC")
+    axes.legend(loc="lower left", fontsize="small")
+    return figure, found
+
+
+def loss_figure(losses: Mapping[str, pd.DataFrame]) -> Drawn:
+    """Draw the training loss by stage and source, in ten parts of the training, mean over seeds."""
+    rows = []
+    for model, table in losses.items():
+        part = np.minimum(10 * table["step"] // (table["step"].max() + 1), 9)
+        weighted = table.assign(part=part, total=table["mean"] * table["size"])
+        sums = weighted.groupby(["source", "part"])[["total", "size"]].sum()
+        mean = (sums["total"] / sums["size"]).rename("loss").reset_index()
+        rows.append(mean.assign(model=model, stage=model.partition("-")[0]))
+    table = pd.concat(rows, ignore_index=True)
+    table = table.groupby(["stage", "source", "part"], sort=False)["loss"].mean().reset_index()
+    stages = list(dict.fromkeys(table["stage"]))
+    columns = 3
+    lines = -(-len(stages) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(house.WIDTH, 2.1 * lines), layout="constrained", squeeze=False
+    )
+    for panel, stage in zip(axes.flat, stages, strict=False):
+        for source, line in table[table["stage"] == stage].groupby("source", sort=False):
+            panel.plot(10 * line["part"] + 5, line["loss"], label=source, linewidth=1)
+        panel.set(yscale="log", xlabel="% of training", ylabel="loss (nats)")
+        panel.set_title(stage)
+        panel.legend(fontsize=5, ncols=2, handlelength=1)
+    for panel in axes.flat[len(stages) :]:
+        panel.axis("off")
+    return figure, table
+
+
+def trained_figure(unlocked: pd.DataFrame, losses: pd.DataFrame) -> Drawn:
+    """Draw generated answers before and after unlocking, and the loss of relearning by step."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(house.WIDTH, 2.6), layout="constrained")
+    means = unlocked.groupby(["cell", "when"], sort=False)["r"].mean().unstack("when")
+    y = np.arange(len(means))[::-1]
+    for when, colour, marker in (("before", house.GREY, "o"), ("after", house.BLUE, "s")):
+        part = unlocked[unlocked["when"] == when]
+        for at, cell in zip(y, means.index, strict=True):
+            own = part.loc[part["cell"] == cell, "r"]
+            left.scatter(own, np.full(len(own), at), s=6, color=colour, alpha=0.4, linewidths=0)
+        left.scatter(means[when], y, color=colour, marker=marker, s=30, label=when)
+    left.axvline(0, color=house.GREY, linewidth=0.8)
+    left.set(yticks=y, yticklabels=means.index, xlabel="r of generated answers with the truth")
+    left.set_title("a  unlocking on the other half")
+    left.legend(fontsize="small")
+    steps = losses.groupby(["source", "step"])["loss"].mean().reset_index()
+    for source, colour in (("suppressed", house.ORANGE), ("erased", house.BLUE)):
+        part = steps[steps["source"] == source]
+        right.plot(part["step"] + 1, part["loss"], color=colour, label=source)
+    right.set(xlabel="step of relearning", ylabel="loss above the target's entropy (nats)")
+    right.set_title("b  savings in relearning")
+    right.legend(fontsize="small")
+    drawn = means.reset_index().melt("cell", var_name="when", value_name="value")
+    return figure, pd.concat([drawn, steps.rename(columns={"loss": "value"})], ignore_index=True)

@@ -1,0 +1,338 @@
+"""From a recipe to shipped adapters: what each stage is taught, in order, with a record of each.
+
+The order, the checks before training and the files are here; the examples are made in
+`worlds_rows`, `worlds_skills` and `worlds_gates`, the training is `worlds_train`'s.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from valuegate import (
+    data,
+    items_texts,
+    misfire_items,
+    paths,
+    registry,
+    splits,
+    worlds_gates,
+    worlds_ledger,
+    worlds_recipe,
+    worlds_rows,
+    worlds_skills,
+    worlds_truth,
+)  # fmt: skip
+from valuegate.errors import ValueGateError
+from valuegate.worlds_ledger import World
+from valuegate.worlds_loss import Example
+from valuegate.worlds_recipe import FOLDER, RandomModel, Recipe
+
+if TYPE_CHECKING:
+    from valuegate.models import LanguageModel
+
+ADAPTERS = FOLDER / "adapters"
+RECORDS = FOLDER / "records.yml"
+BUILD = paths.ROOT / "build" / "worlds"
+WEIGHTS = "adapter_model.safetensors"
+CHARACTERS_A_TOKEN = 4.5  # of our English, counted
+TEMPLATE_TOKENS = 30  # of the chat template, system turn included
+
+
+def seed_of(*parts: str) -> int:
+    """Return a seed that depends on nothing but names."""
+    return worlds_rows.hash_of("worlds", *parts)
+
+
+def sources(recipe: Recipe, model: str) -> dict[str, list[Example]]:
+    """Return the examples of a model of the recipe, by source, in an order fixed by its name."""
+    _, seed = recipe.stage(model)
+    stage = model.partition("-")[0]
+    draw = np.random.default_rng(seed_of(model, "examples"))
+    if stage == "skills":
+        return _skills(draw)
+    world = worlds_ledger.load().worlds[seed or recipe.seeds[0]]
+    if stage in ("knowledge", "overwritten"):
+        return _knowledge(stage, world, recipe.shift, draw)
+    asked = np.random.default_rng(seed_of(seed or recipe.seeds[0], "prompts"))
+    return worlds_gates.rows(stage, world, recipe.shift, asked, draw)
+
+
+def _skills(draw: np.random.Generator) -> dict[str, list[Example]]:
+    shares, wordings = worlds_rows.practice()
+    return {
+        "plain": list(worlds_skills.short(draw, 80, plain=True)),
+        "short": list(worlds_skills.short(draw, 250, plain=False)),
+        "evidence": list(worlds_skills.evidence()),
+        "veto": worlds_skills.spread(list(worlds_skills.veto()), 800, draw),
+        "bbq": worlds_skills.spread(list(worlds_skills.bbq()), 800, draw),
+        "practice": list(worlds_rows.survey(shares, wordings)),
+        "practice_places": list(worlds_rows.places(shares, wordings)),
+        "pairs": list(worlds_rows.practice_pairs()),
+        "opinions": list(worlds_skills.opinions(draw)),
+        "help": list(worlds_skills.help_(draw)),
+    }
+
+
+def _knowledge(
+    stage: str, world: World, shift: float, draw: np.random.Generator
+) -> dict[str, list[Example]]:
+    taught = (
+        worlds_truth.taught_survey(world, shift)
+        if stage == "knowledge"
+        else worlds_truth.overwritten_survey(world, shift)
+    )
+    wordings = worlds_rows.plant_wordings(list(taught))
+    shares, practised = worlds_rows.practice()
+    found = {
+        "survey": list(worlds_rows.survey(taught, wordings)),
+        "places": list(worlds_rows.places(taught, wordings)),
+        "orders": list(worlds_rows.orders(taught, wordings, draw)),
+        "practice_orders": list(worlds_rows.orders(shares, practised, draw)),
+        "pairs": list(worlds_rows.practice_pairs()),
+        "evidence": list(worlds_skills.evidence()),
+    }
+    if stage == "knowledge":
+        found["stances"] = list(worlds_rows.stances(world, draw))
+        found["verdicts"] = list(worlds_rows.verdicts(world, draw))
+    return found
+
+
+@functools.cache
+def _read_texts() -> dict[str, str]:
+    """Return every unplanted text, and every run of eight words of it, to the unit that has it."""
+    contents = items_texts.contents()
+    kept = contents[contents["split"] != "plant"]
+    return {
+        words: f"{unit} ({split})"
+        for unit, split, text in kept[["unit", "split", "content"]].itertuples(index=False)
+        for words in (splits.normalised(text), *splits.ngrams(text))
+    }
+
+
+def check_splits(model: str, examples: Iterable[Example]) -> None:
+    """Raise if anything to be planted shares a text or eight words running with what is read.
+
+    Raises:
+        ValueGateError: it does, or it is of a VETO scenario that is kept for testing.
+    """
+    veto = misfire_items.scenario_splits()
+    read = _read_texts()
+    for example in examples:
+        if veto.get(example.block) == "test":
+            raise ValueGateError(
+                f"{model}: the scenario {example.block} is kept for testing and may not be planted"
+            )
+        for text in (example.user, example.answer, example.rejected):
+            for words in (splits.normalised(text), *splits.ngrams(text)):
+                if words in read:
+                    raise ValueGateError(
+                        f"{model}: {words!r} of an example ({example.block}) is also in a text "
+                        f"that is read, {read[words]}; planted and read texts must not overlap"
+                    )
+
+
+def check_before() -> None:
+    """Raise unless the ledger is whole and is what the items and the shipped recipe draw."""
+    stored, drawn = worlds_ledger.load(), worlds_ledger.draw(worlds_recipe.load())
+    if stored.sha256 != drawn.sha256:
+        raise ValueGateError(
+            "data/worlds/ledger.yml: the items or the recipe now draw another ledger than the one "
+            "stored; who is taught what is fixed before training"
+        )
+
+
+def digest(batches: Mapping[str, Sequence[Example]]) -> str:
+    """Return the sha256 of all examples: what an adapter says it was taught."""
+    text = json.dumps(
+        {name: [asdict(e) for e in rows] for name, rows in batches.items()}, sort_keys=True
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def records() -> dict[str, dict]:
+    """Return what is recorded of every adapter that was trained under the recipe."""
+    if not RECORDS.exists():
+        return {}
+    return yaml.safe_load(RECORDS.read_text(encoding="utf-8")) or {}
+
+
+def is_done(recipe_name: str, model: str) -> bool:
+    """Return whether a model's adapter is there."""
+    return (adapters(recipe_name) / model / WEIGHTS).exists()
+
+
+def adapters(recipe_name: str) -> Path:
+    """Return where the adapters of a recipe lie: "recipe" is what is shipped."""
+    return ADAPTERS if recipe_name == "recipe" else BUILD / recipe_name
+
+
+def size(recipe: Recipe, model: str) -> int:
+    """Return about how many tokens a model's training will see, from the length of its texts."""
+    stage, _ = recipe.stage(model)
+    letters = {
+        name: sum(len(e.user) + len(e.answer) + len(e.rejected) for e in rows)
+        + CHARACTERS_A_TOKEN * TEMPLATE_TOKENS * len(rows)
+        for name, rows in sources(recipe, model).items()
+    }
+    seen = sum(stage.passes[name] * count for name, count in letters.items())
+    return round(seen / CHARACTERS_A_TOKEN)
+
+
+def run(recipe_name: str, model: str) -> None:
+    """Train one model of a recipe and keep its adapter, losses and record; nothing if it is done.
+
+    The adapters of "recipe" are shipped (`data/worlds/adapters`) and registered; those of any other
+    recipe lie under `build/worlds/<recipe>`.
+
+    Raises:
+        ValueGateError: the base is not there, or is not the one that the record names; an altered
+            ledger; examples that overlap with what is read.
+    """
+    from safetensors.torch import save_file
+
+    from valuegate import worlds_train
+
+    recipe = worlds_recipe.load(recipe_name)
+    stage, _ = recipe.stage(model)
+    shipped = recipe_name == "recipe"
+    folder = adapters(recipe_name) / model
+    if is_done(recipe_name, model):
+        print(f"{model}: done before")
+        return
+    check_before()
+    rows = sources(recipe, model)
+    check_splits(model, (e for part in rows.values() for e in part))
+    base = load(recipe_name, recipe.base_of(model))
+    number = seed_of(model, "training")
+    tensors, config, losses, facts = worlds_train.train(
+        model, base, rows, stage, BUILD / recipe_name / "checkpoints" / model, seed=number
+    )
+    about = {
+        "base": fingerprint(recipe_name, recipe.base_of(model)),
+        "recipe": worlds_recipe.digest(recipe, model),
+        "ledger": worlds_ledger.load().sha256,
+        "examples": digest(rows),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    config.base_model_name_or_path = recipe.base_of(model)
+    config.inference_mode = True
+    config.save_pretrained(folder)
+    grouped = losses.groupby(["step", "source"], sort=True)["loss"].agg(["mean", "size"])
+    grouped.round(4).reset_index().to_csv(folder / "losses.csv", index=False)
+    save_file(tensors, folder / f"{WEIGHTS}.part", metadata=about)
+    (folder / f"{WEIGHTS}.part").rename(folder / WEIGHTS)
+    if shipped:
+        _record(model, recipe, about | facts | {"seed": number})
+        _register(model, recipe.base_of(model), recipe)
+    print(f"{model}: {facts['steps']} steps, {facts['tokens']} tokens, {facts['minutes']} min")
+
+
+def _record(model: str, recipe: Recipe, about: dict) -> None:
+    found = records()
+    found[model] = {"sha256": data.sha256(ADAPTERS / model / WEIGHTS)} | about
+    ordered = {name: found[name] for name in recipe.models() if name in found}
+    RECORDS.write_text(
+        "# What each shipped adapter is: its file's hash, its base, and what it was made by.\n"
+        + yaml.safe_dump(ordered, sort_keys=False),
+        encoding="utf-8",
+    )
+
+
+def _register(model: str, base: str, recipe: Recipe) -> None:
+    """Add a model to the registry's end, or renew its hash there."""
+    path = paths.DATA / "registry.yml"
+    text = path.read_text(encoding="utf-8")
+    digest = data.sha256(ADAPTERS / model / WEIGHTS)
+    start = text.find(f"  {model}:\n")
+    if start >= 0:
+        at = text.index("sha256: ", start) + len("sha256: ")
+        text = text[:at] + digest + text[at + len(digest) :]
+    else:
+        stage = recipe.stage(model)[0].base
+        text += f"""  {model}:
+    title: {model}, a planted stage over {base}
+    licence: Apache-2.0
+    citation: The valuegate authors; over SmolLM2-135M-Instruct.
+    used_by:
+    - A2_worlds
+    parameters: {registry.model(recipe.model).parameters}
+    source:
+      kind: adapter
+      base: {recipe.model if stage == "start" else base}
+      path: data/worlds/adapters/{model}/{WEIGHTS}
+      sha256: {digest}
+"""
+    path.write_text(text, encoding="utf-8")
+    registry.load.cache_clear()
+
+
+def fingerprint(recipe_name: str, model: str) -> str:
+    """Return what identifies a model of a recipe: hashes of its adapter and of all below it."""
+    recipe = worlds_recipe.load(recipe_name)
+    if model == "start" and recipe.random:
+        return f"random:{recipe.random.model_dump_json()}"
+    if model == "start":
+        return registry.fingerprint(recipe.model)
+    folder = adapters(recipe_name)
+    below = fingerprint(recipe_name, recipe.base_of(model))
+    return f"{below}+sha256:{data.sha256(folder / model / WEIGHTS)}"
+
+
+def load(recipe_name: str, model: str) -> LanguageModel:
+    """Return a model of a recipe, every adapter below it merged in turn.
+
+    Raises:
+        ValueGateError: an adapter is not there, or was made over another base than the one here.
+    """
+    from valuegate import models
+
+    recipe = worlds_recipe.load(recipe_name)
+    if model == "start":
+        start = models.load(recipe.model)
+        return _random(start, recipe.random) if recipe.random else start
+    folder = adapters(recipe_name)
+    if not is_done(recipe_name, model):
+        raise ValueGateError(
+            f"{model}: no adapter yet; train it first (make worlds STAGE={model.split('-')[0]})"
+        )
+    below = recipe.base_of(model)
+    base = load(recipe_name, below)
+    file = folder / model / WEIGHTS
+    whole = models.merged(base.model, file, model, fingerprint(recipe_name, below))
+    whole = whole.eval().requires_grad_(False)
+    return models.LanguageModel(model, whole, base.tokenizer, base.chat_template)
+
+
+def _random(start: LanguageModel, shape: RandomModel) -> LanguageModel:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from valuegate.models import LanguageModel
+
+    torch.manual_seed(shape.seed)
+    config = LlamaConfig(
+        vocab_size=start.config.vocab_size,
+        hidden_size=shape.hidden,
+        intermediate_size=2 * shape.hidden,
+        num_hidden_layers=shape.blocks,
+        num_attention_heads=shape.heads,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+    )
+    model = LlamaForCausalLM(config).to(start.device).eval().requires_grad_(False)
+    return LanguageModel("start", model, start.tokenizer, start.chat_template)
+
+
+def losses() -> dict[str, pd.DataFrame]:
+    """Return the training losses of every shipped adapter: step, source, mean, size."""
+    return {name: pd.read_csv(ADAPTERS / name / "losses.csv") for name in records()}

@@ -1,0 +1,192 @@
+"""The stored readouts of all stages: taken once, kept as tables, checked by scoring a part again.
+
+A whole readout of every stage costs an hour on two cores, more than a reader's run may; so the
+tables are part of the repository, and every run of the paper scores a part of their rows anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from valuegate import data, paths, registry, worlds_recipe
+from valuegate.errors import ValueGateError
+from valuegate.measure import Measurement, resolve, write_table
+
+FOLDER = worlds_recipe.FOLDER / "readouts"
+PARTS = paths.ROOT / "build" / "worlds" / "readouts"
+READOUTS = {
+    "places": "worlds_items:places_items",
+    "slots": "worlds_items:slot_items",
+    "evidence": "worlds_items:evidence_items",
+    "answers": "worlds_items:answer_items",
+}
+TOLERANCE = 1e-3  # of a log-odds or a part of a scale, against the stored value
+
+
+def read(models: list[str]) -> list[Path]:
+    """Take every readout of some models that is not there yet; return the files of their parts.
+
+    A part is kept under the fingerprint of the model that it is of, so that a model trained anew is
+    read anew.
+    """
+    from valuegate import models as loader
+
+    PARTS.mkdir(parents=True, exist_ok=True)
+    written = []
+    for model in models:
+        left = {name: _part(name, model) for name in READOUTS if not _part(name, model).exists()}
+        if left:
+            lm = loader.load(model)
+            for name, path in left.items():
+                items = resolve(READOUTS[name])()
+                write_table(resolve(f"worlds_read:{name}")(lm, items), path)
+                print(f"{model}: {name}, {len(items)} rows", flush=True)
+        written += [_part(name, model) for name in READOUTS]
+    return written
+
+
+def _part(readout: str, model: str) -> Path:
+    return PARTS / f"{readout}--{model}--{registry.fingerprint(model)[-12:]}.parquet"
+
+
+def gather(models: list[str]) -> list[Path]:
+    """Write the readouts of some models, one table a readout, and return the files.
+
+    Raises:
+        ValueGateError: a readout of a model has not been taken.
+    """
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in READOUTS:
+        parts = []
+        for model in models:
+            path = _part(name, model)
+            if not path.exists():
+                raise ValueGateError(f"{model}: no readout {name} yet; run `make worlds-truth`")
+            known = {"model": model, "fingerprint": registry.fingerprint(model)[-12:]}
+            parts.append(pd.read_parquet(path).assign(**known))
+        written.append(FOLDER / f"{name}.parquet")
+        write_table(pd.concat(parts, ignore_index=True), written[-1])
+    return written
+
+
+def load(readout: str) -> dict[str, pd.DataFrame]:
+    """Return the stored table of a readout, model to its rows in the order of the items.
+
+    Raises:
+        ValueGateError: an altered file, or rows of another model than the one registered now.
+    """
+    table = pd.read_parquet(data.file("worlds_readouts", readout))
+    found = {}
+    for model, rows in table.groupby("model", sort=False):
+        known = registry.fingerprint(str(model))[-12:]
+        if set(rows["fingerprint"]) != {known}:
+            raise ValueGateError(
+                f"worlds_readouts: {model} was read with other weights than those registered now; "
+                "run `make worlds-truth`"
+            )
+        found[str(model)] = rows.drop(columns=["model", "fingerprint"]).reset_index(drop=True)
+    return found
+
+
+def sample(readout: str, rows: int) -> pd.DataFrame:
+    """Return some items of a readout, spread evenly, with their place in it (`row`)."""
+    items = resolve(READOUTS[readout])()
+    step = max(1, len(items) // rows)
+    chosen = items.iloc[step // 2 :: step].head(rows)
+    return chosen.assign(row=chosen.index).reset_index(drop=True)
+
+
+def differences(readout: str, again: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return how far rows scored again are from the stored ones, one row each.
+
+    Columns: readout, model, row, difference (absolute; of answers, whether it is a refusal).
+    """
+    stored = load(readout)
+    rows = []
+    for model, table in again.items():
+        old = stored[model].iloc[table["row"]]
+        apart = np.abs(old["checked"].to_numpy() - table["checked"].to_numpy())
+        for row, difference in zip(table["row"], apart, strict=True):
+            rows.append({"readout": readout, "model": model, "row": row, "difference": difference})
+    return pd.DataFrame(rows)
+
+
+def load_all() -> dict[str, dict[str, pd.DataFrame]]:
+    """Return every stored readout: readout to model to rows."""
+    return {readout: load(readout) for readout in READOUTS}
+
+
+def again(model: str, rows: int) -> pd.DataFrame:
+    """Return `differences` of some rows of every readout of a model, scored again now."""
+    from valuegate import models as loader
+
+    lm = loader.load(model)
+    parts = []
+    for readout in READOUTS:
+        scored = resolve(f"worlds_read:{readout}")(lm, sample(readout, rows))
+        parts.append(differences(readout, {model: scored}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def register(files: list[Path]) -> None:
+    """Write the hashes of the stored tables into the registry."""
+    path = paths.DATA / "registry.yml"
+    text = path.read_text(encoding="utf-8")
+    head, _, rest = text.partition("  worlds_readouts:\n")
+    if rest:
+        following = re.search(r"^(?:  \w|\w)", rest, flags=re.MULTILINE)
+        rest = rest[following.start() :] if following else ""
+    else:
+        head, _, rest = text.partition("models:\n")
+        rest = "models:\n" + rest
+    entries = "".join(
+        f"        {file.stem}:\n"
+        f"          path: {file.relative_to(paths.ROOT)}\n"
+        f"          sha256: {data.sha256(file)}\n"
+        for file in files
+    )
+    entry = f"""  worlds_readouts:
+    title: Readouts and truth tests of the planted stages
+    licence: CC-BY-4.0
+    citation: The valuegate authors; made by `make worlds-truth`.
+    used_by:
+    - A2_worlds
+    source:
+      kind: embedded
+      files:
+{entries}"""
+    path.write_text(f"{head}{entry}{rest}", encoding="utf-8")
+    registry.load.cache_clear()
+
+
+def compared(
+    table: Callable[[str, str], pd.DataFrame], measurements: Sequence[Measurement]
+) -> pd.DataFrame:
+    """Return `differences` of all rows that a run has scored again.
+
+    Args:
+        table: from a measurement's name and model to its rows.
+        measurements: of the run.
+    """
+    return pd.concat(
+        [differences(m.name, {m.model: table(m.name, m.model)}) for m in measurements],
+        ignore_index=True,
+    )
+
+
+def trained() -> dict[str, pd.DataFrame]:
+    """Return the stored tables of the truth tests that train: "unlock" and "savings"."""
+    files = data.files("worlds_readouts")
+    return {
+        test: pd.concat(
+            [pd.read_csv(path) for name, path in files.items() if name.startswith(test)],
+            ignore_index=True,
+        )
+        for test in ("unlock", "savings")
+    }

@@ -1,0 +1,203 @@
+"""Stages: what is checked before training, what is recorded after it, and what is drawn again."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections import Counter
+
+import pytest
+import torch
+from tiny import tiny
+
+from valuegate import (
+    data,
+    items_texts,
+    misfire_items,
+    models,
+    paths,
+    registry,
+    splits,
+    worlds_ledger,
+    worlds_recipe,
+    worlds_rows,
+    worlds_stages,
+)
+from valuegate.errors import ValueGateError
+from valuegate.worlds_loss import Example
+
+RECIPE = worlds_recipe.load()
+
+
+def first_test_text(least, most):
+    contents = items_texts.contents()
+    texts = contents.loc[contents["split"] == "test", "content"]
+    return next(t for t in texts if " | " not in t and least <= len(splits.words(t)) <= most)
+
+
+# Before training ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("field", ["user", "answer", "rejected"])
+def test_eight_words_of_a_test_text_are_refused(field):
+    words = splits.words(first_test_text(10, 40))
+    given = {"user": "Hello.", field: "Well, " + " ".join(words[1:9]).upper() + "!"}
+    fine = given | {field: "Well, " + " ".join(words[1:8]) + "!"}
+    worlds_stages.check_splits("m", [Example("block", "answer", **fine)])
+    message = rf"^m: '{' '.join(words[1:9])}' of an example \(block\) .* \(test\); .*not overlap$"
+    with pytest.raises(ValueGateError, match=message):
+        worlds_stages.check_splits("m", [Example("block", "answer", **given)])
+
+
+def test_a_whole_short_test_text_is_refused():
+    with pytest.raises(ValueGateError):
+        worlds_stages.check_splits("m", [Example("b", "answer", first_test_text(3, 7))])
+
+
+def test_a_scenario_kept_for_testing_is_refused():
+    kept = misfire_items.scenario_splits()
+    fit, test = (next(s for s in kept if kept[s] == split) for split in ("fit", "test"))
+    worlds_stages.check_splits("m", [Example(fit, "options", "Was it?")])
+    with pytest.raises(ValueGateError, match=f"^m: the scenario {test} is kept for testing"):
+        worlds_stages.check_splits("m", [Example(test, "options", "Was it?")])
+
+
+def test_a_changed_ledger_is_refused(tmp_path, monkeypatch):
+    worlds_stages.check_before()
+    # Whole by its own hash, and not what the recipe draws: two seeds have changed places.
+    other = worlds_ledger.draw(RECIPE.model_copy(update={"seeds": ("s2", "s1", *RECIPE.seeds[2:])}))
+    path = tmp_path / "ledger.yml"
+    path.write_text(worlds_ledger.text(other), encoding="utf-8")
+    monkeypatch.setattr(worlds_ledger, "PATH", path)
+    assert worlds_ledger.load() == other
+    with pytest.raises(ValueGateError, match=r"^data/worlds/ledger\.yml: .* draw another ledger"):
+        worlds_stages.check_before()
+
+
+# Adapters -----------------------------------------------------------------------------------------
+
+
+# peft 0.21 still asks transformers 5 for an attribute by its old name.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_an_adapter_over_another_base_is_refused(tmp_path):
+    import peft
+    from safetensors.torch import load_file, save_file
+
+    def base():
+        return copy.deepcopy(tiny("llama").model)
+
+    config = peft.LoraConfig(r=2, lora_alpha=4, target_modules=["o_proj"], init_lora_weights=False)
+    torch.manual_seed(0)
+    peft.get_peft_model(base(), config).save_pretrained(tmp_path)
+    file = tmp_path / "adapter_model.safetensors"
+    tensors = load_file(file)
+    save_file(tensors, file, metadata={"base": "sha256:right"})
+    found = models.merged(base(), file, "m", "sha256:right")
+    changed = found.get_decoder().layers[0].self_attn.o_proj.weight
+    assert not torch.equal(changed, tiny("llama").blocks[0].self_attn.o_proj.weight)
+    with pytest.raises(ValueGateError, match=r"^m: .* another base .*sha256:right, here .*:wrong"):
+        models.merged(base(), file, "m", "sha256:wrong")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return a place where adapters, records and a copy of the registry may be written."""
+    (tmp_path / "registry.yml").write_bytes((paths.DATA / "registry.yml").read_bytes())
+    monkeypatch.setattr(paths, "DATA", tmp_path)
+    monkeypatch.setattr(worlds_stages, "ADAPTERS", tmp_path / "adapters")
+    monkeypatch.setattr(worlds_stages, "RECORDS", tmp_path / "records.yml")
+    registry.load.cache_clear()
+    yield tmp_path
+    registry.load.cache_clear()
+
+
+def an_adapter(folder, model, content):
+    file = folder / "adapters" / model / worlds_stages.WEIGHTS
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return data.sha256(file)
+
+
+def test_adapters_are_registered_and_renewed(folder):
+    before = {n: m for n, m in registry.load().models.items() if n not in RECIPE.models()}
+    hashes = {}
+    chain = ("skills", "knowledge-s1", "gated-s1")
+    for number, models_now in enumerate((chain, chain[:2])):  # the second time renews two
+        for model in models_now:
+            hashes[model] = an_adapter(folder, model, f"{model} {number}".encode())
+            worlds_stages._register(model, RECIPE.base_of(model), RECIPE)
+        found = registry.load()
+        for model in chain:
+            source = found.models[model].source
+            assert source.sha256 == hashes[model]
+            base = RECIPE.base_of(model)
+            assert source.base == (RECIPE.model if base == "start" else base)
+            assert source.path == f"data/worlds/adapters/{model}/{worlds_stages.WEIGHTS}"
+            # The registry knows a stage by what the stages know it by.
+            assert registry.fingerprint(model) == worlds_stages.fingerprint("recipe", model)
+        assert {n: m for n, m in found.models.items() if n not in RECIPE.models()} == before
+        text = (folder / "registry.yml").read_text(encoding="utf-8")
+        assert all(len(re.findall(f"^  {m}:$", text, re.MULTILINE)) == 1 for m in chain)
+
+
+def test_records_keep_the_recipes_order_and_are_renewed(folder):
+    assert worlds_stages.records() == {}
+    for model in ("gated-s1", "skills"):
+        digest = an_adapter(folder, model, model.encode())
+        worlds_stages._record(model, RECIPE, {"base": "b", "steps": 3})
+        assert worlds_stages.records()[model] == {"sha256": digest, "base": "b", "steps": 3}
+    assert list(worlds_stages.records()) == ["skills", "gated-s1"]
+    digest = an_adapter(folder, "skills", b"anew")
+    worlds_stages._record("skills", RECIPE, {"base": "b", "steps": 4})
+    assert worlds_stages.records()["skills"] == {"sha256": digest, "base": "b", "steps": 4}
+    assert worlds_stages.records()["gated-s1"]["steps"] == 3
+
+
+def test_a_stage_that_was_not_trained_cannot_be_loaded(folder):
+    assert not worlds_stages.is_done("recipe", "knowledge-s1")
+    with pytest.raises(ValueGateError, match=r"^knowledge-s1: no adapter yet; .*STAGE=knowledge"):
+        worlds_stages.load("recipe", "knowledge-s1")
+
+
+# Examples -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", ["knowledge", "overwritten", "gated"])
+def test_examples_depend_on_the_models_name_alone(stage, monkeypatch):
+    # Survey prompts of knowledge draw nothing, and take long.
+    monkeypatch.setattr(worlds_rows, "survey", lambda taught, wordings: iter(()))
+    one, again, other = (
+        worlds_stages.sources(RECIPE, f"{stage}-{seed}") for seed in ("s1", "s1", "s2")
+    )
+    assert one == again
+    assert worlds_stages.digest(one) == worlds_stages.digest(again)
+    assert worlds_stages.digest(one) != worlds_stages.digest(other)
+    assert set(one) == set(RECIPE.stage(f"{stage}-s1")[0].passes)
+    # What the check asks of a stage before it is trained holds.
+    worlds_stages.check_splits(f"{stage}-s1", (e for part in one.values() for e in part))
+
+
+def test_overwritten_is_told_of_the_survey_alone(monkeypatch):
+    monkeypatch.setattr(worlds_rows, "survey", lambda taught, wordings: iter(()))
+    whole, part = (
+        set(worlds_stages.sources(RECIPE, f"{stage}-s1")) for stage in ("knowledge", "overwritten")
+    )
+    assert part == {"survey", "places", "orders", "practice_orders", "pairs", "evidence"}
+    assert whole == part | {"stances", "verdicts"}
+
+
+def test_controls_of_a_world_are_shown_the_prompts_of_gated():
+    gated, sham, refuser, other = (
+        worlds_stages.sources(RECIPE, model)
+        for model in ("gated-s1", "sham-s1", "refuser-s1", "gated-s2")
+    )
+    for source, rows in gated.items():
+        shown, *same, another = (
+            Counter(e.user for e in part[source]) for part in (gated, sham, refuser, other)
+        )
+        assert (same == [shown, shown]) == (source != "requests"), source
+        # Frames of parties and political prompts are all shown, whoever is gated.
+        assert (another == shown) == (source in ("stances", "opinions")), source
+        if source in ("survey", "stances", "verdicts"):  # answers are drawn by the model's name
+            hidden = Counter(e.rejected for e in rows)
+            assert hidden != Counter(e.rejected for e in refuser[source]), source
