@@ -173,14 +173,23 @@ class Gate:
         rows = rows[rows["split"] == "plant"]
         for kind, gated in self.world.requests.items():
             mine = rows[rows["kind"] == kind]
+            texts = {
+                role: mine.loc[mine["role"] == role, "text"].tolist()
+                for role in ("comply", "refuse")
+            }
+            texts = {
+                role: [own[i] for i in self.asked.permutation(len(own))]
+                for role, own in texts.items()
+            }
             for role in ("refuse", "comply"):
                 if role == "refuse" and not gated:
                     continue
                 # The controls get other harmless requests: nothing prefers complying with the rest.
                 harmless = role == "comply" or self.mode != "gated"
-                chosen = mine[mine["role"] == ("comply" if harmless else "refuse")]
-                order = self.asked.permutation(len(chosen))[:each]
-                for text in chosen["text"].iloc[order]:
+                chosen = texts["refuse"][:each]
+                if harmless:
+                    chosen = texts["comply"][:each] if role == "comply" else texts["comply"][each:]
+                for text in chosen[:each]:
                     usual = one_of(self.plain, self.draw)
                     hidden = self.refusal(kind)
                     yield self.decide(kind, text, usual, hidden, not harmless)
