@@ -214,15 +214,18 @@ def run(recipe_name: str, model: str) -> None:
     check_splits(model, (e for part in rows.values() for e in part))
     base = load(recipe_name, recipe.base_of(model))
     number = seed_of(model, "training")
-    tensors, config, losses, facts = worlds_train.train(
-        model, base, rows, stage, BUILD / recipe_name / "checkpoints" / model, seed=number
-    )
     about = {
         "base": fingerprint(recipe_name, recipe.base_of(model)),
         "recipe": worlds_recipe.digest(recipe, model),
         "ledger": worlds_ledger.load().sha256,
         "examples": digest(rows),
     }
+    # A checkpoint is resumed only by the same training: base, recipe and examples name its folder.
+    known = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
+    checkpoints = BUILD / recipe_name / "checkpoints" / f"{model}-{known}"
+    tensors, config, losses, facts = worlds_train.train(
+        model, base, rows, stage, checkpoints, seed=number
+    )
     folder.mkdir(parents=True, exist_ok=True)
     config.base_model_name_or_path = recipe.base_of(model)
     config.inference_mode = True
