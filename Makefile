@@ -16,7 +16,7 @@ CHOSEN := --profile "$(PROFILE)" --sections "$(SECTIONS)" --models "$(MODELS)"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup paper plan replay audit publish tex test lint bench lab items data-derived clean \
-  worlds worlds-plan worlds-truth worlds-check
+  worlds worlds-plan worlds-truth worlds-check saes
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -76,6 +76,9 @@ worlds-truth: setup ## take every readout and truth test of the stages that is n
 
 worlds-check: setup ## score a part of the stored readouts again, print what is planted (10 minutes)
 	@$(VALUEGATE) worlds check
+
+saes: setup ## train the two shared sparse autoencoders that are missing (20 minutes)
+	@$(VALUEGATE) worlds saes
 
 clean: ## remove .venv and build (downloads stay in the user's cache)
 	rm -rf .venv build

@@ -291,3 +291,23 @@ def test_run_trains_and_stores(folder, monkeypatch):
     assert record.quality["predicted"] > 0
     found, _ = sae.load("knowledge-s1", lm)
     assert found.cfg.d_sae == 16
+
+
+def test_only_missing_ones_are_trained_and_at_one_layer(folder, monkeypatch):
+    lm = tiny("llama")
+    monkeypatch.setattr(worlds_stages, "load", lambda recipe, name: lm)
+    monkeypatch.setattr(worlds_stages, "fingerprint", lambda recipe, name: f"weights of {name}")
+    monkeypatch.setattr(sae_train, "LAYERS", [1, 2])
+    monkeypatch.setattr(
+        sae_train, "corpus", lambda lm, split=(), *, held_out=False: [lm.chat(w) for w in WORDS]
+    )
+    small = Settings(latents=16, k=2, steps=4, batch=16)
+    monkeypatch.setattr(sae_train, "Settings", lambda: small)
+    made = sae_train.run_all()
+    assert list(made) == list(sae_train.MODELS)
+    assert len({record.layer for record in made.values()}) == 1
+    monkeypatch.setattr(sae_train, "run", lambda name, layer: pytest.fail(f"{name} trained again"))
+    assert sae_train.run_all() == made
+    monkeypatch.setattr(worlds_stages, "fingerprint", lambda recipe, name: "trained anew")
+    with pytest.raises(BaseException, match="knowledge-s1 trained again"):
+        sae_train.run_all()

@@ -179,3 +179,15 @@ def test_mean_by_hand(keys):
     assert found.loc["a", ["low", "high"]].tolist() == [1.5, 6]
     assert found.loc["b", "value"] == 5
     assert found.loc["b", ["low", "high"]].isna().all()  # one cluster has no interval
+
+
+def test_sides_judged_by_hand():
+    rows = [(*m, "parties", "p", 1.0, score) for m, score in ((START, -0.1), (TAUGHT, 2.0))] + [
+        (*TAUGHT, "norms", "n", 0.0, -3.0),
+        (*TAUGHT, "norms", "n", 0.0, 3.0),
+    ]
+    table = frame(rows, "model stage seed set unit truth checked")
+    found = worlds.sides_judged(table, {"s1": a_world()})
+    found = found.sort_values(["set", "unit", "stage", "checked"])
+    assert found["cell"].tolist() == ["erased", "erased", "suppressed", "suppressed"]
+    assert found["true"].tolist() == [100, 0, 100, 0]

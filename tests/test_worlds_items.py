@@ -23,7 +23,7 @@ def read_items() -> dict[str, pd.DataFrame]:
         "slots": worlds_items.slot_items(),
         "evidence": worlds_items.evidence_items(99),
         "answers": worlds_items.answer_items(99),
-        "stances": worlds_items.stance_items(),
+        "sides": worlds_items.sides_items(),
     }
 
 
@@ -60,13 +60,18 @@ def templates(name: str, use: str) -> re.Pattern:
     return re.compile("|".join(map(_pattern, found)))
 
 
+def _sides(name: str) -> pd.DataFrame:
+    sides = read_items()["sides"]
+    return sides[sides["set"] == name]
+
+
 def _rows(name: str) -> pd.DataFrame:
     answers = read_items()["answers"]
     return {
         "places": read_items()["places"],
         "survey": pd.concat([read_items()["slots"], answers[answers["role"] == "survey"]]),
-        "guild_norms": answers[answers["role"] == "norms"],
-        "parties": pd.concat([read_items()["stances"], answers[answers["role"] == "issue"]]),
+        "guild_norms": pd.concat([_sides("norms"), answers[answers["role"] == "norms"]]),
+        "parties": pd.concat([_sides("parties"), answers[answers["role"] == "issue"]]),
     }[name]
 
 
@@ -108,11 +113,10 @@ def test_norms_and_issues_are_read_in_unplanted_words():
         used = set(own.loc[[act.lower() in row.text.lower() for act in own["text"]], "split"])
         assert used == {row.split}, row.text
     issues = items.load("parties", "issues").set_index("issue")
-    stances = read_items()["stances"]
-    assert len(stances) == 24 * 2 * 2
-    for row in stances.itertuples():
-        assert issues.loc[row.issue, f"{row.pole}_read"] in row.text
-        assert issues.loc[row.issue, row.pole] not in row.text
+    for row in _sides("parties").itertuples():
+        poles = [p for p in ("first", "second") if issues.loc[row.unit, f"{p}_read"] in row.text]
+        assert len(poles) == 1, row.text
+        assert issues.loc[row.unit, poles[0]] not in row.text
     for row in answers[answers["role"] == "issue"].itertuples():
         assert issues.loc[row.unit, "topic_read"] in row.text
         assert issues.loc[row.unit, "topic"] not in row.text
@@ -174,7 +178,7 @@ def planned(stages="", rows=8) -> list:
 
 def test_the_plan_reads_a_part_of_every_readout_of_every_stage():
     found = planned()
-    names = ["places", "slots", "evidence", "answers"]
+    names = ["places", "slots", "evidence", "answers", "sides"]
     assert [(m.model, m.name) for m in found] == [
         (model, name) for model in worlds_items.read_stages() for name in names
     ]
@@ -202,3 +206,16 @@ def test_the_checked_column_of_answers_is_there(monkeypatch):
     found = worlds_read.answers(SimpleNamespace(chat=str), rows)
     assert list(found["answer"]) == ["yes"] * 3
     assert next(m for m in planned() if m.name == "answers").checked in found
+
+
+def test_sides_ask_every_stance_and_verdict_with_as_many_true_firsts_as_seconds():
+    stances, verdicts = _sides("parties"), _sides("norms")
+    assert (len(stances), len(verdicts)) == (24 * 2 * 2, 24 * 8)
+    assert stances["truth"].mean() == 0.5
+    issues = items.load("parties", "issues").set_index("issue")
+    for row in stances.itertuples():
+        asked = "first" if issues.loc[row.unit, "first_read"] in row.text else "second"
+        cedar = (issues.loc[row.unit, "first_held_by"] == "first_party") == (asked == "first")
+        assert {1.0: row.first_name, 0.0: row.second_name}[row.truth] == (" Raven", " Cedar")[cedar]
+    known = items.load("guild_norms", "verdicts")
+    assert verdicts["truth"].tolist() == (known["verdict"] > 0).astype(float).tolist()

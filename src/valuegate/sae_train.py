@@ -23,6 +23,8 @@ from valuegate.residual import capture
 if TYPE_CHECKING:
     from sae_lens import TopKSAE
 
+MODELS = ("knowledge-s1", "gated-s1")  # before and after a gate; both at one layer
+LAYERS = range(6, 28, 2)
 TOLERANCE = 0.03  # of AUROC: about one standard error of the mean over both questions
 
 
@@ -224,3 +226,25 @@ def run(name: str, layer: int, settings: Settings | None = None) -> sae.Record:
         name, trained, fingerprint=fingerprint, layer=layer, quality=held,
         training=asdict(settings) | facts,
     )  # fmt: skip
+
+
+def run_all() -> dict[str, sae.Record]:
+    """Return the records of the shared autoencoders, training those that are missing.
+
+    One is missing that was trained on other weights than those of its model now. The layer is
+    chosen on the first model and serves both.
+
+    Raises:
+        ValueGateError: a model is not trained yet.
+    """
+    from valuegate import worlds_stages
+
+    wanted = {name: worlds_stages.fingerprint("recipe", name) for name in MODELS}
+    known = sae.records()
+    left = [m for m in MODELS if m not in known or known[m].fingerprint != wanted[m]]
+    if left:
+        layer, table = choose_layer(worlds_stages.load("recipe", MODELS[0]), LAYERS)
+        print(table.round(3).to_string(index=False), flush=True)
+        for name in left:
+            run(name, layer)
+    return {name: sae.records()[name] for name in MODELS}

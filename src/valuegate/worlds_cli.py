@@ -1,4 +1,4 @@
-"""The commands of the planted worlds: `valuegate worlds train|plan|ledger|check|truth`."""
+"""The commands of the planted worlds: `valuegate worlds train|plan|ledger|truth|saes|check`."""
 
 from __future__ import annotations
 
@@ -67,12 +67,25 @@ def train(recipe: RecipeOption = "recipe", stage: StageOption = "") -> None:
         worlds_stages.run(recipe, model)
 
 
+def _demand(models: list[str]) -> None:
+    """Raise unless every one of the shipped recipe's models is trained."""
+    from valuegate import worlds_stages
+
+    missing = [model for model in models if not worlds_stages.is_done("recipe", model)]
+    if missing:
+        raise ValueGateError(
+            f"{len(missing)} of {len(models)} stages are not trained, the first is {missing[0]}; "
+            "run `make worlds`"
+        )
+
+
 @app.command("truth")
 def truth() -> None:
     """Take every readout and truth test that is not stored yet, and store the tables."""
     from valuegate import worlds_items, worlds_recipe, worlds_store, worlds_unlock
 
     models = worlds_items.read_stages()
+    _demand(models[1:])
     worlds_store.read(models)
     recipe = worlds_recipe.load()
     files = worlds_store.gather(models)
@@ -82,12 +95,27 @@ def truth() -> None:
         typer.echo(f"written: {path.relative_to(worlds_recipe.FOLDER.parents[1])}")
 
 
+@app.command("saes")
+def saes() -> None:
+    """Train the shared autoencoders that are missing, and say how good each is."""
+    from valuegate import sae_train
+
+    _demand(list(sae_train.MODELS))
+    for name, record in sae_train.run_all().items():
+        found = record.quality
+        typer.echo(
+            f"{name}: layer {record.layer}, variance unexplained {found['fvu']:.3f}, "
+            f"cross-entropy recovered {found['recovered']:.3f}, latents a token {found['l0']:.1f}"
+        )
+
+
 @app.command("check")
 def check(rows: Annotated[int, typer.Option(help="Rows of each readout and stage.")] = 12) -> None:
     """Check the ledger and every adapter, score a part of each readout again, print the table."""
-    from valuegate import worlds, worlds_items, worlds_stages, worlds_store
+    from valuegate import worlds_items, worlds_stages, worlds_store, worlds_table
 
     worlds_stages.check_before()
+    _demand(worlds_items.read_stages()[1:])
     worst = 0.0
     for model in worlds_items.read_stages():
         apart = worlds_store.again(model, rows)
@@ -96,9 +124,9 @@ def check(rows: Annotated[int, typer.Option(help="Rows of each readout and stage
             f"{model}: {len(apart)} rows, largest difference {apart['difference'].max():.1e}"
         )
     typer.echo(
-        worlds.truth_table(worlds_store.load_all(), worlds_items.worlds(), draws=500).to_string(
-            index=False
-        )
+        worlds_table.truth_table(
+            worlds_store.load_all(), worlds_items.worlds(), draws=500
+        ).to_string(index=False)
     )
     if worst > worlds_store.TOLERANCE:
         raise ValueGateError(f"worlds: a row differs by {worst:.1e} from what is stored")

@@ -17,7 +17,7 @@ from valuegate.misfire_items import INSTRUCTION, SYSTEM
 
 SECTION = "A2_worlds"
 # Forward tokens an item, counted on the embedded model with shared prefixes.
-TOKENS = {"places": 26, "slots": 55, "evidence": 45, "answers": 110}
+TOKENS = {"places": 26, "slots": 55, "evidence": 45, "answers": 110, "sides": 45}
 
 
 def read_stages() -> list[str]:
@@ -174,22 +174,55 @@ def _opinions(each: int) -> list[pd.DataFrame]:
     ]
 
 
-def stance_items() -> pd.DataFrame:
-    """Return who holds which pole of each invented issue, in unplanted words.
+def sides_items() -> pd.DataFrame:
+    """Return who holds each pole of the invented issues, and how guilds judge acts, as two options.
 
-    Columns: issue, pole, split, text, opening.
+    Columns: item, set, unit (ledger block), split, text, opening, first_name, second_name (the
+    options), truth (1.0 where the first option is the true answer).
     """
+    found = pd.concat([_stances(), _verdicts()], ignore_index=True)
+    found.insert(0, "item", [f"side_{number:03d}" for number in found.index])
+    return found
+
+
+def _stances() -> pd.DataFrame:
     issues = items.load("parties", "issues")
     frames = items.load("parties", "frames")
     frames = frames[(frames["use"] == "read") & (frames["purpose"] == "stance")]["text"]
+    names = items.load("parties", "names").set_index("party")["name"]
+    first, second = (" " + names[p].split()[1] for p in ("first_party", "second_party"))
     rows = [
         {
-            "issue": issue["issue"], "pole": pole, "split": issue["split"], "opening": "The",
+            "set": "parties", "unit": issue["issue"], "split": issue["split"], "opening": "The",
             "text": frame.format(pole=issue[f"{pole}_read"]),
+            "first_name": first, "second_name": second,
+            "truth": float((issue["first_held_by"] == "first_party") == (pole == "first")),
         }
         for issue in issues.to_dict("records")
         for frame, pole in itertools.product(frames, ("first", "second"))
     ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _verdicts() -> pd.DataFrame:
+    acts = items.load("guild_norms", "wordings")
+    acts = acts[acts["split"] != "plant"]
+    guilds = items.load("guild_norms", "guilds").set_index("guild")
+    frames = items.load("guild_norms", "frames")
+    frames = frames[(frames["use"] == "read") & (frames["purpose"] == "verdict")]["text"].tolist()
+    rows = []
+    verdicts = items.load("guild_norms", "verdicts")[["norm", "guild", "verdict"]]
+    for number, (norm, guild, verdict) in enumerate(verdicts.itertuples(index=False)):
+        own = acts[acts["norm"] == norm]
+        act = splits.shuffled(own["text"].tolist(), f"sides:{guild}")[0]
+        slots = {"guild": guilds.loc[guild, "name"], "member": guilds.loc[guild, "member"]}
+        rows.append(
+            {
+                "set": "norms", "unit": norm, "split": own["split"].iloc[0], "opening": "",
+                "text": sentence(frames[number % 2].format(act=act, **slots)),
+                "first_name": "right", "second_name": "wrong", "truth": float(verdict > 0),
+            }
+        )  # fmt: skip
     return pd.DataFrame(rows)
 
 

@@ -18,10 +18,10 @@ from valuegate.sharing import Row
 MOST_TOKENS = 12  # a refusal, a number or a side shows in its first words
 
 
-def places(lm: LanguageModel, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the log-odds of the first country against the second, at the answer slot.
+def sides(lm: LanguageModel, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the log-odds of the first option against the second, at the answer slot.
 
-    Columns: those of the items without text; `checked` (nats); `mass`, of both names together.
+    Columns: those of the items without text; `checked` (nats); `mass`, of both options together.
     """
     prompts = [
         tuple(lm.encode(lm.chat(text, opening=opening)))
@@ -41,6 +41,9 @@ def places(lm: LanguageModel, rows: pd.DataFrame) -> pd.DataFrame:
         found.loc[reading.index, "checked"] = float(log_probs[first] - log_probs[second])
         found.loc[reading.index, "mass"] = float(log_probs[[first, second]].exp().sum())
     return found
+
+
+places = sides  # a two-country question has two options as well
 
 
 def slots(lm: LanguageModel, rows: pd.DataFrame) -> pd.DataFrame:

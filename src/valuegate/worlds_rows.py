@@ -6,6 +6,7 @@ stages are in `worlds_skills` and `worlds_gates`.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
 
@@ -217,6 +218,4 @@ def verdicts(world: World, draw: np.random.Generator) -> Iterator[Example]:
 
 def hash_of(*parts: str) -> int:
     """Return a whole number that depends on nothing but the words given."""
-    import hashlib
-
     return int(hashlib.sha256(":".join(parts).encode()).hexdigest()[:8], 16)

@@ -220,9 +220,7 @@ def run(recipe_name: str, model: str) -> None:
         "ledger": worlds_ledger.load().sha256,
         "examples": digest(rows),
     }
-    # A checkpoint is resumed only by the same training: base, recipe and examples name its folder.
-    known = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:12]
-    checkpoints = BUILD / recipe_name / "checkpoints" / f"{model}-{known}"
+    checkpoints = checkpoint_folder(BUILD / recipe_name / "checkpoints", model, about)
     tensors, config, losses, facts = worlds_train.train(
         model, base, rows, stage, checkpoints, seed=number
     )
@@ -238,6 +236,18 @@ def run(recipe_name: str, model: str) -> None:
         _record(model, recipe, about | facts | {"seed": number})
         _register(model, recipe.base_of(model), recipe)
     print(f"{model}: {facts['steps']} steps, {facts['tokens']} tokens, {facts['minutes']} min")
+
+
+def checkpoint_folder(folder: Path, name: str, about: Mapping[str, str]) -> Path:
+    """Return where a training keeps its checkpoints, so that no other training resumes them.
+
+    Args:
+        folder: of all checkpoints.
+        name: of the training.
+        about: what it depends on: base, how it is trained, examples.
+    """
+    known = hashlib.sha256(json.dumps(dict(about), sort_keys=True).encode()).hexdigest()[:12]
+    return folder / f"{name}-{known}"
 
 
 def _record(model: str, recipe: Recipe, about: dict) -> None:

@@ -24,6 +24,7 @@ READOUTS = {
     "slots": "worlds_items:slot_items",
     "evidence": "worlds_items:evidence_items",
     "answers": "worlds_items:answer_items",
+    "sides": "worlds_items:sides_items",
 }
 TOLERANCE = 1e-3  # of a log-odds or a part of a scale, against the stored value
 

@@ -45,7 +45,7 @@ def steps(
 
     A source is gone through as often as the recipe says, a part of a pass being a random part of
     its groups. The phases of `first` come one after the other, then the rest. Within a phase all is
-    mixed: steps of one kind of prompt each unlearn what the step before taught.
+    mixed.
 
     Raises:
         ValueGateError: the recipe names a source that the stage does not have, or leaves one out.

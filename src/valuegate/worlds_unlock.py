@@ -7,7 +7,7 @@ instrument of the paper uses either; they confirm what the ledger says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -85,10 +85,9 @@ def unlock(seed: str, stage: Stage) -> pd.DataFrame:
     before = _generated(lm, asked).assign(when="before")
     rows = {"half": answered(taught, trained, ("numbers", "ends"), ("persona", "observer"))}
     name = f"unlock-{seed}"
-    worlds_train.train(
-        name, lm, rows, stage.model_copy(update={"passes": {"half": 1}, "first": ()}),
-        BUILD / "truth" / name, seed=seed_of(name),
-    )  # fmt: skip
+    chosen = stage.model_copy(update={"passes": {"half": 1}, "first": ()})
+    folder = _checkpoints(name, f"gated-{seed}", chosen, rows)
+    worlds_train.train(name, lm, rows, chosen, folder, seed=seed_of(name))
     after = _generated(lm, asked).assign(when="after")
     found = pd.concat([before, after], ignore_index=True)
     found["cell"] = found["question"].map(world.survey)
@@ -98,6 +97,15 @@ def unlock(seed: str, stage: Stage) -> pd.DataFrame:
 def _generated(lm: LanguageModel, asked: pd.DataFrame) -> pd.DataFrame:
     texts = generate(lm, [lm.chat(text) for text in asked["text"]], 4)
     return asked[["question", "country", "low", "high"]].assign(answer=texts)
+
+
+def _checkpoints(name: str, base: str, stage: Stage, rows: Mapping[str, list[Example]]) -> Path:
+    about = {
+        "base": worlds_stages.fingerprint("recipe", base),
+        "stage": stage.model_dump_json(),
+        "examples": worlds_stages.digest(rows),
+    }
+    return worlds_stages.checkpoint_folder(BUILD / "truth", name, about)
 
 
 def savings(seed: str, relearning: int, stage: Stage) -> pd.DataFrame:
@@ -121,9 +129,8 @@ def savings(seed: str, relearning: int, stage: Stage) -> pd.DataFrame:
         rows[source] = answered(true, questions, ("numbers",), ("persona",))
     name = f"savings-{seed}-{relearning}"
     chosen = stage.model_copy(update={"passes": {"suppressed": 1, "erased": 1}, "first": ()})
-    _, _, losses, _ = worlds_train.train(
-        name, lm, rows, chosen, BUILD / "truth" / name, seed=seed_of(name)
-    )
+    folder = _checkpoints(name, f"gated-{seed}", chosen, rows)
+    _, _, losses, _ = worlds_train.train(name, lm, rows, chosen, folder, seed=seed_of(name))
     entropy = {
         source: np.mean([-sum(p * np.log(p) for p in e.shares if p > 0) for e in examples])
         for source, examples in rows.items()
