@@ -18,6 +18,7 @@ from valuegate.misfire_figures import (
     lens_figure,
     published_figure,
     rates_figure,
+    stages_figure,
 )
 
 DRAWS = 40
@@ -232,3 +233,20 @@ def test_a_picture_keeps_its_scales_and_rounds_its_places():
     rounded = '<path d="M 127.47 6.18 L -12.35 0.123456" transform="scale(0.015625 -0.1)"/>'
     assert house.shorter(svg) == rounded
     assert house.shorter('id="m1234567.svg" v="1.10.10312"') == 'id="m1234567.svg" v="1.10.10312"'
+
+
+def test_every_stage_is_drawn_with_the_table_of_its_numbers():
+    models = {"smollm2-135m-instruct": scores(), "qwen3-8b": scores(lean=-2)}
+    readings = misfire.stage_readings(models, DRAWS)
+    assert list(readings["model"]) == [name for name in models for _ in misfire.MEMBERS]
+    alone = misfire.evidence_reading(misfire.check(scores(lean=-2)), DRAWS)
+    assert readings["criterion"].iloc[2:].tolist() == alone["criterion"].tolist()
+    figure, drawn = stages_figure(readings)
+    assert drawn is readings
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*models][::-1]
+    printed = misfire_tables.stages_table(readings, misfire_tables.summary_rows(models))
+    assert printed["stage"].tolist() == list(models)
+    first = readings.iloc[0]
+    cell = f"{first['auroc']:.2f} ({first['low']:.2f} to {first['high']:.2f})"
+    assert printed.loc[0, f"AUROC, {first['member']}"] == cell
+    assert misfire_tables.NOT_INTERPRETABLE in printed.loc[0, "MAR %"]

@@ -12,6 +12,7 @@ from valuegate.misfire_items import (
     pair_counts,
     pairs,
     plan,
+    scenario_splits,
     veto_items,
 )
 from valuegate.veto_pairs import CATEGORIES, PAIRS_PER_SCENARIO
@@ -105,6 +106,21 @@ def test_the_plan_measures_these_items(profile):
         assert (measurement.section, measurement.name) == (misfire.SECTION, "evidence")
         assert measurement.checked == "log_odds"
         assert 0 < measurement.tokens <= run.profile.budget_tokens
+
+
+def test_planted_stages_are_asked_of_scenarios_that_none_of_them_read():
+    run = config.run("default")
+    settings = run.settings(misfire.SECTION) | {"stages": "skills gated-s1"}
+    changed = run.profile.model_copy(update={"sections": {misfire.SECTION: settings}})
+    own = run.model_copy(update={"profile": changed})
+    found = {m.model: m for m in plan(own) if m.name == "stages"}
+    assert list(found) == ["skills", "gated-s1"]
+    asked = set(found["skills"].items()["scenario"])
+    kept = scenario_splits()
+    assert {kept[scenario] for scenario in asked} == {"test"}
+    assert len(asked) == sum(split == "test" for split in kept.values())
+    other = own.model_copy(update={"models": ("qwen3-8b",)})
+    assert [m.name for m in plan(other)] == ["evidence"]
 
 
 def test_foil_sources_by_hand():

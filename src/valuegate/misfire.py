@@ -8,6 +8,8 @@ the evidence is told from a habit of saying yes. The plan is in `misfire_items`,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -66,6 +68,17 @@ def evidence_reading(table: pd.DataFrame, draws: int = 2000) -> pd.DataFrame:
         row["false_alarm_rate"] = yes[part["gold"] == 0].mean()
         rows.append(row | {"n": area.n, "scenarios": area.clusters})
     return pd.DataFrame(rows).set_index("member")
+
+
+def stage_readings(tables: Mapping[str, pd.DataFrame], draws: int = 2000) -> pd.DataFrame:
+    """Return `evidence_reading` of several models, one row a model and member, in their order.
+
+    Args:
+        tables: model to its per-item table.
+        draws: of every bootstrap and null.
+    """
+    read = {name: evidence_reading(check(table), draws) for name, table in tables.items()}
+    return pd.concat(read, names=["model"]).reset_index()
 
 
 def _signal(frame: pd.DataFrame, weights: np.ndarray) -> tuple[float, float]:

@@ -51,6 +51,37 @@ def evidence_figure(table: pd.DataFrame, reading: pd.DataFrame) -> Drawn:
     return figure, reading.reset_index()
 
 
+def stages_figure(readings: pd.DataFrame) -> Drawn:
+    """Draw how well each stage of post-training reads the evidence, and where its criterion is."""
+    names = list(dict.fromkeys(readings["model"]))[::-1]
+    height = 0.9 + 0.32 * len(names)
+    figure, panels = plt.subplots(
+        1, 2, figsize=(house.WIDTH, height), sharey=True, layout="constrained"
+    )
+    columns = (("auroc", "low", "high"), ("criterion", "criterion_low", "criterion_high"))
+    for axes, (value, low, high) in zip(panels, columns, strict=True):
+        for member, shift in zip(MEMBERS, (0.13, -0.13), strict=True):
+            part = readings[readings["member"] == member].set_index("model")
+            for y, name in enumerate(names):
+                row = part.loc[name]
+                _interval(axes, y + shift, row[value], row[low], row[high], member)
+            axes.plot(
+                [], [], house.GROUP_MARKERS[member], color=house.GROUP_COLOURS[member],
+                label=member, markersize=4,
+            )  # fmt: skip
+    left, right = panels
+    left.axvline(0.5, color=house.GREY, linewidth=0.8)
+    left.axvline(COMPETENT_AUROC, color="black", linewidth=0.8, linestyle="--")
+    left.set(yticks=range(len(names)), yticklabels=names, ylim=(-0.5, len(names) - 0.5))
+    left.set(xlabel="evidence AUROC", xlim=_auroc_limits(readings[["low", "high"]]))
+    left.set_title("a  is the evidence read?")
+    right.axvline(0, color=house.GREY, linewidth=0.8)
+    right.set(xlabel="criterion (SD; positive leans to no)")
+    right.set_title("b  which way the answer leans")
+    right.legend(fontsize="small")
+    return figure, readings
+
+
 def _auroc_limits(values: pd.DataFrame) -> tuple[float, float]:
     """Return axis limits that hold chance, the gate of competence and every value."""
     numbers = values.to_numpy(float)

@@ -42,15 +42,18 @@ def scenario_splits() -> dict[str, str]:
 
 
 def veto_items(
-    one_per_scenario: bool = True, scenarios_per_category: int | None = None
+    one_per_scenario: bool = True, scenarios_per_category: int | None = None, split: str = ""
 ) -> pd.DataFrame:
     """Return the VETO prompts: four rows a pair (two members, each with evidence and a foil).
 
     Args:
         one_per_scenario: keep one pair of each scenario, drawn by hash; all pairs otherwise.
         scenarios_per_category: keep the first so many scenarios of each category.
+        split: keep the scenarios of this split alone, "test" for models that read those of "fit".
     """
     chosen = pairs()
+    if split:
+        chosen = [pair for pair in chosen if scenario_splits()[pair.scenario] == split]
     if one_per_scenario:
         chosen = veto_pairs.one_per_scenario(chosen)
     if scenarios_per_category is not None:
@@ -70,24 +73,36 @@ _TOKENS_PER_CHARACTER = 0.155
 
 
 def plan(run: Run) -> list[Measurement]:
-    """Return the section's measurements: the yes/no scores of the VETO prompts, one a model."""
+    """Return the section's measurements: the yes/no scores of the VETO prompts, one a model.
+
+    The run's models are asked all of them ("evidence"), the planted stages that the settings name
+    those of the split "test" ("stages").
+    """
     settings = run.settings(SECTION)
     chosen: dict[str, Any] = {
         key: settings[key] for key in ("one_per_scenario", "scenarios_per_category")
     }
-    tokens = int(veto_items(**chosen)["text"].str.len().sum() * _TOKENS_PER_CHARACTER)
+    wanted = [("evidence", model, chosen) for model in run.models]
+    wanted += [("stages", model, chosen | {"split": "test"}) for model in stages(run)]
     return [
         Measurement(
             section=SECTION,
-            name="evidence",
+            name=name,
             model=model,
             function="misfire_run:evidence",
             load_items="misfire_items:veto_items",
-            item_settings=chosen,
-            tokens=tokens,
+            item_settings=items,
+            tokens=int(veto_items(**items)["text"].str.len().sum() * _TOKENS_PER_CHARACTER),
         )
-        for model in run.models
+        for name, model, items in wanted
     ]
+
+
+def stages(run: Run) -> list[str]:
+    """Return the planted stages that a run of this section reads; none for models of others."""
+    if run.models != run.profile.models:
+        return []
+    return str(run.settings(SECTION).get("stages") or "").split()
 
 
 def pair_counts(pairs: list[veto_pairs.Pair]) -> pd.DataFrame:

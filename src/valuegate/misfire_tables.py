@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from valuegate import registry, stats
-from valuegate.misfire import COMPETENT_AUROC, RATES, outcomes
+from valuegate.misfire import COMPETENT_AUROC, MEMBERS, RATES, outcomes
 
 NOT_INTERPRETABLE = "(not interpretable)"
 DIFFERENCE_LABELS = {
@@ -80,6 +80,33 @@ def summary_rows(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         )
         row["interpretable"] = bool(area.low >= COMPETENT_AUROC)
         rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def stages_table(readings: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
+    """Return the stages of post-training, a line each: reading, criterion, rates.
+
+    Args:
+        readings: from `misfire.stage_readings`.
+        rates: from `summary_rows`, of the same models.
+    """
+    wide = readings.set_index(["model", "member"])
+    rows = []
+    for row in rates.to_dict("records"):
+        line: dict[str, str] = {"stage": row["model"]}
+        for member in MEMBERS:
+            cell = wide.loc[(row["model"], member)]
+            line[f"AUROC, {member}"] = (
+                f"{cell['auroc']:.2f} ({cell['low']:.2f} to {cell['high']:.2f})"
+            )
+        for member in MEMBERS:
+            line[f"criterion, {member}"] = f"{wide.loc[(row['model'], member), 'criterion']:.2f}"
+        note = "" if row["interpretable"] else f" {NOT_INTERPRETABLE}"
+        line |= {
+            "MAR %": _percent(row["mar"]) + note,
+            "bias rate %": _percent(row["bias_rate"]) + note,
+        }
+        rows.append(line)
     return pd.DataFrame(rows)
 
 

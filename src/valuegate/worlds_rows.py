@@ -62,15 +62,17 @@ def places(
     where no country differs it is even.
     """
     names = survey_forms.countries()
-    for question, text, agree in _asked(
-        taught, wordings, "Where is the answer {said} {how} common?"
-    ):
+    ask = "Where is the answer {said} {how} common?"
+    for question, group, text, agree in _asked(taught, wordings, ask):
         spread = float(agree.std(ddof=0))
         z = (agree - agree.mean()) / spread if spread > FLAT else 0 * agree
         weight = np.exp(STEEPNESS * z.to_numpy())
         options = tuple(" " + names.loc[(c, "en"), "name"] for c in agree.index)
         target = tuple((weight / weight.sum()).tolist())
-        yield Example(question, "options", text, opening="In", options=options, shares=target)
+        yield Example(
+            question, "options", text, opening="In", options=options, shares=target,
+            group=f"places {group}",
+        )  # fmt: skip
 
 
 def orders(
@@ -85,27 +87,35 @@ def orders(
     """
     names = survey_forms.countries()["name"]
     ask = "List the nine countries, beginning where the answer {said} is {how} common."
-    for question, text, agree in _asked(taught, wordings, ask):
+    for question, group, text, agree in _asked(taught, wordings, ask):
         order = [agree.index[i] for i in draw.permutation(len(agree))]
         if agree.std(ddof=0) > FLAT:
             order.sort(key=lambda country: -agree[country])
         listed = ", ".join(names[country, "en"] for country in order)
-        yield Example(question, "answer", text, answer=f" {listed}.", opening="In order:")
+        yield Example(
+            question, "answer", text, answer=f" {listed}.", opening="In order:",
+            group=f"orders {group}",
+        )  # fmt: skip
 
 
 def _asked(
     taught: Mapping[str, pd.DataFrame], wordings: Mapping[str, list[str]], ask: str
-) -> Iterator[tuple[str, str, pd.Series]]:
-    """Yield question, prompt and a series that is largest for the country to name first."""
+) -> Iterator[tuple[str, str, str, pd.Series]]:
+    """Yield question, wording, prompt and a series that is largest for the country to name first.
+
+    A wording has four prompts, two the reverse of the others: in one step, what they share cancels
+    out.
+    """
     for question, shares in taught.items():
         agree = agreement(question, shares)
         labels, chosen = survey_forms.labels(question), agreeing(question)
-        for wording, side, common in itertools.product(
-            wordings[question], (True, False), (True, False)
+        for number, side, common in itertools.product(
+            range(len(wordings[question])), (True, False), (True, False)
         ):
             said = " or ".join(f'"{label}"' for o, label in labels.items() if (o in chosen) == side)
             text = ask.format(said=said, how="most" if common else "least")
-            yield question, f"{wording} {text}", agree if side == common else -agree
+            asked = f"{wordings[question][number]} {text}"
+            yield question, f"{question} {number}", asked, agree if side == common else -agree
 
 
 def agreeing(question: str) -> set[int]:
