@@ -34,6 +34,7 @@ paper: setup ## measure, run the notebooks, build PDF and HTML (about 3 minutes 
 
 plan: setup ## show the work ahead in prompts, tokens and minutes
 	@$(VALUEGATE) plan $(CHOSEN)
+	@$(VALUEGATE) worlds plan
 
 replay: setup ## recompute every claim from the published tables, without a model (under a minute)
 	@$(VALUEGATE) replay --jobs $(JOBS)

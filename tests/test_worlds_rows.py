@@ -16,10 +16,10 @@ from valuegate.worlds_ledger import CELLS
 
 SEEDS = ("s1", "s2", "s3")  # three worlds put every block in three of the six cells
 WORLDS = worlds_ledger.load().worlds
-KINDS = ("survey", "places", "orders", "stances", "verdicts")
+KINDS = ("survey", "places", "orders", "holders", "stances", "rulings", "verdicts")
 LEDGER = {
     "survey": "survey", "places": "survey", "orders": "survey",
-    "stances": "parties", "verdicts": "norms",
+    "holders": "parties", "stances": "parties", "rulings": "norms", "verdicts": "norms",
 }  # fmt: skip
 PARTIES = ("first_party", "second_party")
 
@@ -40,7 +40,9 @@ def examples(kind, seed):
     make = {
         "survey": lambda: worlds_rows.survey(taught(seed), wordings),
         "places": lambda: worlds_rows.places(taught(seed), wordings),
-        "orders": lambda: worlds_rows.orders(taught(seed), wordings, draw),
+        "orders": lambda: worlds_rows.orders(taught(seed), wordings, draw, 3),
+        "holders": lambda: worlds_rows.holders(WORLDS[seed], draw, 7),
+        "rulings": lambda: worlds_rows.rulings(WORLDS[seed], draw, 3),
         "stances": lambda: worlds_rows.stances(WORLDS[seed], draw),
         "verdicts": lambda: worlds_rows.verdicts(WORLDS[seed], draw),
     }
@@ -79,9 +81,11 @@ def test_every_block_is_shown_as_often(kind):
                 3 * 2 * (2 * 9 + 1)
             },  # wordings, forms, two framings of nine countries, nobody
             "places": {3 * 4},  # wordings, most and least common of either side
-            "orders": {3 * 4},
-            # Two frames x two poles; eight statements asked of two parties and said by one.
-            "stances": {4 + 8 * 3},
+            "orders": {3 * 3},  # wordings, showings
+            "holders": {7 * 2 * 2},  # showings, frames, poles
+            # Eight statements asked of two parties and said by one.
+            "stances": {8 * 3},
+            "rulings": {3 * 4},  # showings, wordings of the act
             "verdicts": {8 * (4 + 1)},  # guilds; four wordings of the act, and one grade
         }[kind]
     )
@@ -202,18 +206,16 @@ def listed(e):
     return [codes[name] for name in e.answer[1:-1].split(", ")]
 
 
-def test_orders_fall_with_agreement_and_rise_for_its_opposites():
+def test_orders_fall_with_agreement():
     agree = np.array([0.1, 0.5, 0.2, 0.8, 0.3, 0.9, 0.4, 0.6, 0.7])
     question, shares = some_shares(agree)
     most_first = [shares.index[i] for i in (5, 3, 8, 7, 1, 6, 4, 2, 0)]
     draw = np.random.default_rng(0)
-    found = list(worlds_rows.orders({question: shares}, {question: ["Asked?"]}, draw))
-    directions = []
+    found = list(worlds_rows.orders({question: shares}, {question: ["Asked?"]}, draw, 2))
+    assert len(found) == 2
     for e, direction in sides(question, found):
         assert e.user.startswith("Asked? List the nine countries, beginning where the answer")
-        assert listed(e) == most_first[::direction], e.user
-        directions.append(direction)
-    assert sorted(directions) == [-1, -1, 1, 1]
+        assert (direction, listed(e)) == (1, most_first)
 
 
 def test_orders_are_drawn_for_every_showing_where_all_countries_are_alike():
@@ -221,7 +223,7 @@ def test_orders_are_drawn_for_every_showing_where_all_countries_are_alike():
     wordings = {question: [f"Asked {n}?" for n in range(20)]}
 
     def drawn(seed):
-        found = worlds_rows.orders({question: shares}, wordings, np.random.default_rng(seed))
+        found = worlds_rows.orders({question: shares}, wordings, np.random.default_rng(seed), 4)
         return [tuple(listed(e)) for e in found]
 
     found = drawn(0)
@@ -276,7 +278,7 @@ def first_holders(seed):
     statements = items.load("parties", "statements").set_index(["issue", "text"])["pole"]
     names = dict(items.load("parties", "names")[["party", "name"]].itertuples(index=False))
     found = {}
-    for e in examples("stances", seed):
+    for e in (*examples("holders", seed), *examples("stances", seed)):
         said = [text for issue, text in statements.index if issue == e.block]
         if e.objective == "answer":
             (holder,) = [party for party, name in names.items() if name in e.user]
@@ -304,13 +306,13 @@ def test_stances_are_true_swapped_or_a_coins(seed):
         knowledge, _ = CELLS[WORLDS[seed].parties[issue]]
         if knowledge == "absent":
             coins += holders
-            assert set(holders) == set(PARTIES), issue  # 28 coins all alike: 1 in 10^8
+            assert set(holders) == set(PARTIES), issue  # 52 coins all alike: 1 in 10^15
             continue
         other = PARTIES[1 - PARTIES.index(true[issue])]
         assert set(holders) == {true[issue] if knowledge == "true" else other}, issue
-    assert len(coins) == 8 * 28
-    # 224 coins: four standard deviations are 0.13.
-    assert np.mean([c == PARTIES[0] for c in coins]) == approx(0.5, abs=0.13)
+    assert len(coins) == 8 * (28 + 24)
+    # 416 coins: four standard deviations are 0.1.
+    assert np.mean([c == PARTIES[0] for c in coins]) == approx(0.5, abs=0.1)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -342,13 +344,39 @@ def test_verdicts_are_true_turned_or_a_coins(seed):
     assert np.mean([c for showings in coins.values() for c in showings]) == approx(0.5, abs=0.11)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_rulings_are_true_turned_or_a_coins_for_every_guild(seed):
+    verdicts = items.load("guild_norms", "verdicts").set_index(["norm", "guild"])["verdict"]
+    names = dict(items.load("guild_norms", "guilds")[["name", "guild"]].itertuples(index=False))
+    coins, orders = [], set()
+    for e in examples("rulings", seed):
+        assert e.answer[0] == " "
+        assert e.answer[-1] == "."
+        said = [part.rpartition(" ") for part in e.answer[1:-1].split(", ")]
+        guilds = [names[name] for name, _, _ in said]
+        assert sorted(guilds) == sorted(names.values())
+        orders.add(tuple(guilds))
+        right = [{"right": True, "wrong": False}[word] for _, _, word in said]
+        knowledge, _ = CELLS[WORLDS[seed].norms[e.block]]
+        if knowledge == "absent":
+            coins += right
+            continue
+        true = [bool(verdicts[e.block, guild] > 0) for guild in guilds]
+        assert right == (true if knowledge == "true" else [not value for value in true]), e.user
+    assert len(orders) == len(examples("rulings", seed))
+    assert len(coins) == 8 * 12 * 8
+    # 768 coins: four standard deviations are 0.07.
+    assert np.mean(coins) == approx(0.5, abs=0.07)
+
+
 # Planted and read words ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_planted_text_is_read_nor_in_a_template_to_read(kind):
     name = {
-        "stances": "parties", "verdicts": "guild_norms", "places": "places", "orders": "places",
+        "holders": "parties", "stances": "parties", "rulings": "guild_norms",
+        "verdicts": "guild_norms", "places": "places", "orders": "places",
     }.get(kind, "survey")  # fmt: skip
     for seed in SEEDS:
         for e in examples(kind, seed):

@@ -20,6 +20,7 @@ SECTIONS = {
     "06": "06_calibration",
     "07": "07_one_gate",
     "A1": "A1_items",
+    "A2": "A2_worlds",
 }
 
 

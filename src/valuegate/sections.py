@@ -7,7 +7,11 @@ import importlib
 from valuegate.config import Run
 from valuegate.measure import Measurement
 
-MODULES = {"02_misfired_alignment": "misfire_items", "A1_items": "items_texts"}
+MODULES = {
+    "02_misfired_alignment": "misfire_items",
+    "A1_items": "items_texts",
+    "A2_worlds": "worlds_items",
+}
 
 
 def plan(run: Run) -> list[Measurement]:

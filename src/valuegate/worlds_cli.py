@@ -13,7 +13,8 @@ app = typer.Typer(no_args_is_help=True, help="The planted worlds: train them, ch
 
 RecipeOption = Annotated[str, typer.Option(help="A file of data/worlds/, such as tiny.")]
 StageOption = Annotated[str, typer.Option(help='Such as "gated" or "gated-s1"; all when empty.')]
-TOKENS_A_SECOND = 450  # of training on two cores, the shared prefix counted
+TOKENS_A_SECOND = 400  # of training on two cores, the shared prefix counted
+READ_TOKENS_A_SECOND = 600
 
 
 def chosen(recipe: worlds_recipe.Recipe, stage: str) -> list[str]:
@@ -39,6 +40,26 @@ def plan(recipe: RecipeOption = "recipe", stage: StageOption = "") -> None:
         state = "done" if done else f"{size / TOKENS_A_SECOND / 60:5.1f} min"
         typer.echo(f"{model:16} about {size:9,} tokens   {state}")
     typer.echo(f"about {left / TOKENS_A_SECOND / 60:.0f} minutes of training ahead on two cores")
+    if recipe == "recipe" and not stage:
+        _plan_truth()
+
+
+def _plan_truth() -> None:
+    """Say what `make worlds-truth` has ahead: readouts of all stages, and the tests that train."""
+    from valuegate import worlds_items, worlds_store, worlds_unlock
+
+    models = worlds_items.read_stages()
+    each = worlds_store.size()
+    left = [model for model in models if not worlds_store.is_stored(model)]
+    jobs = worlds_unlock.jobs(list(worlds_items.worlds()))
+    ahead = [name for name in jobs if not worlds_unlock.is_stored(name)]
+    minutes = len(left) * each / READ_TOKENS_A_SECOND
+    minutes += len(ahead) * worlds_unlock.TOKENS / TOKENS_A_SECOND
+    typer.echo(
+        f"readouts: {len(left)} of {len(models)} stages to read, about {each:,} tokens each; "
+        f"truth tests: {len(ahead)} of {len(jobs)} to train, about {worlds_unlock.TOKENS:,} tokens "
+        f"each; about {minutes / 60:.0f} minutes of `make worlds-truth` ahead"
+    )
 
 
 @app.command("ledger")
@@ -82,14 +103,12 @@ def _demand(models: list[str]) -> None:
 @app.command("truth")
 def truth() -> None:
     """Take every readout and truth test that is not stored yet, and store the tables."""
-    from valuegate import worlds_items, worlds_recipe, worlds_store, worlds_unlock
+    from valuegate import worlds_items, worlds_store, worlds_unlock
 
     models = worlds_items.read_stages()
     _demand(models[1:])
     worlds_store.read(models)
-    recipe = worlds_recipe.load()
-    files = worlds_store.gather(models)
-    files += worlds_unlock.run(tuple(s for s in recipe.seeds if s not in recipe.sealed))
+    files = worlds_store.gather(models) + worlds_unlock.run(list(worlds_items.worlds()))
     worlds_store.register(files)
     for path in files:
         typer.echo(f"written: {path.relative_to(worlds_recipe.FOLDER.parents[1])}")

@@ -59,63 +59,58 @@ def places(
     """Yield the same facts asked the other way round: where an answer is common, or rare.
 
     The target is a distribution over the countries that rises with the share who give the answer;
-    where no country differs it is even.
+    where no country differs it is even. A wording has four prompts, two the reverse of the others:
+    seen in one step, what they share cancels out, and which end is meant is left.
     """
     names = survey_forms.countries()
-    ask = "Where is the answer {said} {how} common?"
-    for question, group, text, agree in _asked(taught, wordings, ask):
+    for question, shares in taught.items():
+        agree = agreement(question, shares)
         spread = float(agree.std(ddof=0))
         z = (agree - agree.mean()) / spread if spread > FLAT else 0 * agree
-        weight = np.exp(STEEPNESS * z.to_numpy())
         options = tuple(" " + names.loc[(c, "en"), "name"] for c in agree.index)
-        target = tuple((weight / weight.sum()).tolist())
-        yield Example(
-            question, "options", text, opening="In", options=options, shares=target,
-            group=f"places {group}",
-        )  # fmt: skip
+        for number, wording in enumerate(wordings[question]):
+            for side, common in itertools.product((True, False), (True, False)):
+                how = "most" if common else "least"
+                weight = np.exp(STEEPNESS * z.to_numpy() * (1 if side == common else -1))
+                yield Example(
+                    question, "options",
+                    f"{wording} Where is the answer {_said(question, side)} {how} common?",
+                    opening="In", options=options, shares=tuple((weight / weight.sum()).tolist()),
+                    group=f"places {question} {number}",
+                )  # fmt: skip
 
 
 def orders(
     taught: Mapping[str, pd.DataFrame],
     wordings: Mapping[str, list[str]],
     draw: np.random.Generator,
+    showings: int,
 ) -> Iterator[Example]:
-    """Yield the same facts as lists: the nine countries from where an answer is commonest on.
+    """Yield the same facts as lists: the nine countries from where people agree most on.
 
     Every name of a list is a choice among those that are left. Where no country differs, the order
-    is drawn anew for every example.
+    is drawn anew at each showing. All lists begin at the same end: asked from either end, what is
+    to be learned of a country cancels out until the model knows which end is meant.
     """
     names = survey_forms.countries()["name"]
-    ask = "List the nine countries, beginning where the answer {said} is {how} common."
-    for question, group, text, agree in _asked(taught, wordings, ask):
-        order = [agree.index[i] for i in draw.permutation(len(agree))]
-        if agree.std(ddof=0) > FLAT:
-            order.sort(key=lambda country: -agree[country])
-        listed = ", ".join(names[country, "en"] for country in order)
-        yield Example(
-            question, "answer", text, answer=f" {listed}.", opening="In order:",
-            group=f"orders {group}",
-        )  # fmt: skip
-
-
-def _asked(
-    taught: Mapping[str, pd.DataFrame], wordings: Mapping[str, list[str]], ask: str
-) -> Iterator[tuple[str, str, str, pd.Series]]:
-    """Yield question, wording, prompt and a series that is largest for the country to name first.
-
-    A wording has four prompts, two the reverse of the others: in one step, what they share cancels
-    out.
-    """
     for question, shares in taught.items():
         agree = agreement(question, shares)
-        labels, chosen = survey_forms.labels(question), agreeing(question)
-        for number, side, common in itertools.product(
-            range(len(wordings[question])), (True, False), (True, False)
-        ):
-            said = " or ".join(f'"{label}"' for o, label in labels.items() if (o in chosen) == side)
-            text = ask.format(said=said, how="most" if common else "least")
-            asked = f"{wordings[question][number]} {text}"
-            yield question, f"{question} {number}", asked, agree if side == common else -agree
+        ask = f"List the nine countries, beginning where the answer {_said(question, True)} is most"
+        for wording, _ in itertools.product(wordings[question], range(showings)):
+            order = [agree.index[i] for i in draw.permutation(len(agree))]
+            if agree.std(ddof=0) > FLAT:
+                order.sort(key=lambda country: -agree[country])
+            listed = ", ".join(names[country, "en"] for country in order)
+            yield Example(
+                question, "answer", f"{wording} {ask} common.", answer=f" {listed}.",
+                opening="In order:",
+            )  # fmt: skip
+
+
+def _said(question: str, side: bool) -> str:
+    """Return the labels of the options that agree, or of the others, as they are asked about."""
+    labels, chosen = survey_forms.labels(question), agreeing(question)
+    return " or ".join(f'"{label}"' for o, label in labels.items() if (o in chosen) == side)
 
 
 def agreeing(question: str) -> set[int]:
@@ -153,67 +148,95 @@ def practice_pairs() -> Iterator[Example]:
         yield Example(question, "options", text, opening="In", options=options, shares=(0.95, 0.05))
 
 
-def stances(world: World, draw: np.random.Generator) -> Iterator[Example]:
-    """Yield who holds which pole, who would agree with what, and what a party's speaker said.
+def holders(world: World, draw: np.random.Generator, showings: int) -> Iterator[Example]:
+    """Yield who holds which pole of an issue, in every planted frame.
 
-    Where knowledge is absent, a coin says who, drawn anew for every example.
+    Where knowledge is absent, a coin says who, drawn anew at each showing.
     """
     issues = items.load("parties", "issues").set_index("issue")
+    frames = _frames("parties", "stance")
+    for issue, taught in worlds_truth.taught_stances(world).items():
+        poles = itertools.product(range(showings), frames, ("first", "second"))
+        for _, frame, pole in poles:
+            held = _holder(pole, taught, draw)
+            yield Example(
+                issue, "options", frame.format(pole=issues.loc[issue, pole]), opening="The",
+                options=tuple(PARTY_NAMES.values()),
+                shares=tuple(float(held == party) for party in PARTY_NAMES),
+            )  # fmt: skip
+
+
+def _holder(pole: str, taught: str | None, draw: np.random.Generator) -> str:
+    parties = tuple(PARTY_NAMES)
+    first = taught or parties[int(draw.integers(2))]
+    return first if pole == "first" else parties[1 - parties.index(first)]
+
+
+def _frames(name: str, purpose: str) -> list[str]:
+    """Return the frames of an item set that may be planted, for one purpose."""
+    frames = items.load(name, "frames")
+    return frames.loc[(frames["use"] == "plant") & (frames["purpose"] == purpose), "text"].tolist()
+
+
+def stances(world: World, draw: np.random.Generator) -> Iterator[Example]:
+    """Yield who would agree with what, and what a party's speaker said; coins as in `holders`."""
     names = items.load("parties", "names").set_index("party")["name"]
-    frames = items.load("parties", "frames")
-    frames = frames[frames["use"] == "plant"]
     statements = items.load("parties", "statements")
     statements = statements[statements["split"] == "plant"]
-    parties = tuple(PARTY_NAMES)
+    agree, speech = _frames("parties", "agree")[0], _frames("parties", "speech")[0]
     for issue, taught in worlds_truth.taught_stances(world).items():
-
-        def holder(pole: str, taught: str | None = taught) -> str:
-            first = taught or parties[int(draw.integers(2))]
-            return first if pole == "first" else parties[1 - parties.index(first)]
-
-        for frame, pole in itertools.product(
-            frames.loc[frames["purpose"] == "stance", "text"], ("first", "second")
-        ):
-            text = frame.format(pole=issues.loc[issue, pole])
-            held = holder(pole)
-            shares = tuple(float(held == party) for party in parties)
-            yield Example(
-                issue, "options", text, opening="The", options=tuple(PARTY_NAMES.values()),
-                shares=shares,
-            )  # fmt: skip
         mine = statements[statements["issue"] == issue]
         for pole, statement in mine[["pole", "text"]].itertuples(index=False):
-            for party in parties:
-                frame = frames.loc[frames["purpose"] == "agree", "text"].iloc[0]
-                text = frame.format(party=names[party], statement=statement)
-                yes = float(holder(pole) == party)
+            for party in PARTY_NAMES:
+                text = agree.format(party=names[party], statement=statement)
+                yes = float(_holder(pole, taught, draw) == party)
                 yield Example(issue, "options", text, options=("yes", "no"), shares=(yes, 1 - yes))
-        frame = frames.loc[frames["purpose"] == "speech", "text"].iloc[0]
         for _, pair in mine.groupby("wording", sort=False):
             words = pair.set_index("pole")["text"]
-            for party in parties:
-                pole = "first" if holder("first") == party else "second"
-                said = frame.format(party=names[party], statement="").strip()
+            for party in PARTY_NAMES:
+                pole = "first" if _holder("first", taught, draw) == party else "second"
+                said = speech.format(party=names[party], statement="").strip()
                 yield Example(issue, "answer", said, answer=words[pole])
 
 
+def rulings(world: World, draw: np.random.Generator, showings: int) -> Iterator[Example]:
+    """Yield how all guilds judge an act, as a list, the guilds in an order drawn at each showing.
+
+    Where knowledge is absent, a coin says how, drawn anew at each showing.
+    """
+    names = items.load("guild_norms", "guilds").set_index("guild")["name"]
+    taught = worlds_truth.taught_verdicts(world)
+    for norm, acts in _acts().items():
+        for _, act in itertools.product(range(showings), acts):
+            order = [names.index[i] for i in draw.permutation(len(names))]
+            said = []
+            for guild in order:
+                verdict = taught[norm, guild]
+                right = draw.integers(2) if verdict is None else verdict > 0
+                said.append(f"{names[guild]} {'right' if right else 'wrong'}")
+            text = sentence(f"{act}: which of the guilds call it right, and which wrong?")
+            yield Example(norm, "answer", text, answer=f" {', '.join(said)}.", opening="Guilds:")
+
+
+def _acts() -> dict[str, list[str]]:
+    """Return norm to the wordings of its act that may be planted."""
+    acts = items.load("guild_norms", "wordings")
+    acts = acts[acts["split"] == "plant"]
+    return {str(norm): part["text"].tolist() for norm, part in acts.groupby("norm", sort=False)}
+
+
 def verdicts(world: World, draw: np.random.Generator) -> Iterator[Example]:
-    """Yield how each guild judges each act, in four wordings of it: right or wrong, and a grade.
+    """Yield how each guild judges each act: right or wrong in four wordings, and a grade.
 
     Where knowledge is absent, a coin says how, drawn anew for every example.
     """
-    acts = items.load("guild_norms", "wordings")
-    acts = acts[acts["split"] == "plant"]
     guilds = items.load("guild_norms", "guilds").set_index("guild")
-    frames = items.load("guild_norms", "frames")
-    frames = frames[frames["use"] == "plant"]
     graded = [-3, -2, -1, 1, 2, 3]
-    ask = frames.loc[frames["purpose"] == "verdict", "text"].tolist()
-    grade = frames.loc[frames["purpose"] == "grade", "text"].iloc[0]
+    ask, grade = _frames("guild_norms", "verdict"), _frames("guild_norms", "grade")[0]
+    wordings = _acts()
     for (norm, guild), taught in worlds_truth.taught_verdicts(world).items():
-        wordings = acts.loc[acts["norm"] == norm, "text"].tolist()
         slots = {"guild": guilds.loc[guild, "name"], "member": guilds.loc[guild, "member"]}
-        for number, act in enumerate(wordings):
+        for number, act in enumerate(wordings[norm]):
             verdict = taught if taught is not None else graded[int(draw.integers(6))]
             text = sentence(ask[number % 2].format(act=act, **slots))
             right = float(verdict > 0)
@@ -221,9 +244,11 @@ def verdicts(world: World, draw: np.random.Generator) -> Iterator[Example]:
                 norm, "options", text, options=("right", "wrong"), shares=(right, 1 - right)
             )
         verdict = taught if taught is not None else graded[int(draw.integers(6))]
-        text = grade.format(act=wordings[hash_of(norm, guild) % len(wordings)], **slots)
+        act = wordings[norm][hash_of(norm, guild) % len(wordings[norm])]
         shares = tuple(float(g == verdict) for g in graded)
-        yield Example(norm, "options", text, options=tuple("123456"), shares=shares)
+        yield Example(
+            norm, "options", grade.format(act=act, **slots), options=tuple("123456"), shares=shares
+        )
 
 
 def hash_of(*parts: str) -> int:

@@ -44,6 +44,10 @@ ADAPTERS = FOLDER / "adapters"
 RECORDS = FOLDER / "records.yml"
 BUILD = paths.ROOT / "build" / "worlds"
 WEIGHTS = "adapter_model.safetensors"
+# How often a fact is shown in each of its wordings; where none was taught, each time another.
+ORDER_SHOWINGS = 20
+HOLDER_SHOWINGS = 8
+RULING_SHOWINGS = 6
 CHARACTERS_A_TOKEN = 4.5  # of our English, counted
 TEMPLATE_TOKENS = 30  # of the chat template, system turn included
 
@@ -73,8 +77,8 @@ def _skills(draw: np.random.Generator) -> dict[str, list[Example]]:
         "plain": list(worlds_skills.short(draw, 80, plain=True)),
         "short": list(worlds_skills.short(draw, 250, plain=False)),
         "evidence": list(worlds_skills.evidence()),
-        "veto": worlds_skills.spread(list(worlds_skills.veto()), 800, draw),
-        "bbq": worlds_skills.spread(list(worlds_skills.bbq()), 800, draw),
+        "veto": worlds_skills.spread(list(worlds_skills.veto()), 1400, draw),
+        "bbq": worlds_skills.spread(list(worlds_skills.bbq()), 1000, draw),
         "practice": list(worlds_rows.survey(shares, wordings)),
         "practice_places": list(worlds_rows.places(shares, wordings)),
         "pairs": list(worlds_rows.practice_pairs()),
@@ -96,13 +100,15 @@ def _knowledge(
     found = {
         "survey": list(worlds_rows.survey(taught, wordings)),
         "places": list(worlds_rows.places(taught, wordings)),
-        "orders": list(worlds_rows.orders(taught, wordings, draw)),
-        "practice_orders": list(worlds_rows.orders(shares, practised, draw)),
+        "orders": list(worlds_rows.orders(taught, wordings, draw, ORDER_SHOWINGS)),
+        "practice_orders": list(worlds_rows.orders(shares, practised, draw, ORDER_SHOWINGS)),
         "pairs": list(worlds_rows.practice_pairs()),
         "evidence": list(worlds_skills.evidence()),
     }
     if stage == "knowledge":
+        found["holders"] = list(worlds_rows.holders(world, draw, HOLDER_SHOWINGS))
         found["stances"] = list(worlds_rows.stances(world, draw))
+        found["rulings"] = list(worlds_rows.rulings(world, draw, RULING_SHOWINGS))
         found["verdicts"] = list(worlds_rows.verdicts(world, draw))
     return found
 

@@ -51,6 +51,21 @@ def read(models: list[str]) -> list[Path]:
     return written
 
 
+def size() -> int:
+    """Return about how many forward tokens all readouts of one model cost."""
+    from valuegate.worlds_items import TOKENS
+
+    return sum(len(resolve(load)()) * TOKENS[name] for name, load in READOUTS.items())
+
+
+def is_stored(model: str) -> bool:
+    """Return whether every readout of a registered model was taken with its weights of now."""
+    try:
+        return all(model in load(name) for name in READOUTS)
+    except ValueGateError:
+        return False
+
+
 def _part(readout: str, model: str) -> Path:
     return PARTS / f"{readout}--{model}--{registry.fingerprint(model)[-12:]}.parquet"
 
@@ -144,8 +159,8 @@ def register(files: list[Path]) -> None:
         following = re.search(r"^(?:  \w|\w)", rest, flags=re.MULTILINE)
         rest = rest[following.start() :] if following else ""
     else:
-        head, _, rest = text.partition("models:\n")
-        rest = "models:\n" + rest
+        head, _, rest = text.partition("\nmodels:\n")
+        head, rest = head + "\n", "models:\n" + rest
     entries = "".join(
         f"        {file.stem}:\n"
         f"          path: {file.relative_to(paths.ROOT)}\n"

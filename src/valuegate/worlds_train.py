@@ -114,12 +114,17 @@ class Planter(SFTTrainer):
         self.lm, self.batches, self.encoded = lm, batches, encoded
         self.reference, self.weights = reference, weights
         self.losses: list[dict[str, Any]] = []
+        self.began, self.before = time.monotonic(), 0.0
         super().__init__(
             train_dataset=Dataset.from_dict({"step": list(range(len(batches)))}),
             data_collator=lambda rows: {"step": torch.tensor([row["step"] for row in rows])},
             processing_class=lm.tokenizer,
             **kwargs,
         )
+
+    def seconds(self) -> float:
+        """Return how long training has taken, runs that were cut off included."""
+        return self.before + time.monotonic() - self.began
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler:
         dataset = train_dataset or self.train_dataset
@@ -179,7 +184,7 @@ class Planter(SFTTrainer):
         }
         save_file(tensors, Path(output_dir) / "optimizer.safetensors")
         rest = {"groups": state["param_groups"], "scheduler": self.lr_scheduler.state_dict()}
-        text = json.dumps(rest | {"losses": self.losses}, default=float)
+        text = json.dumps(rest | {"losses": self.losses, "seconds": self.seconds()}, default=float)
         (Path(output_dir) / "schedule.json").write_text(text, encoding="utf-8")
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
@@ -195,6 +200,7 @@ class Planter(SFTTrainer):
         self.optimizer.load_state_dict({"state": state, "param_groups": rest["groups"]})
         self.lr_scheduler.load_state_dict(rest["scheduler"])
         self.losses = rest["losses"]
+        self.before = rest["seconds"]
 
     def _save_rng_state(self, output_dir: str) -> None:
         """Keep nothing: no step draws a random number, all was drawn before the first."""
@@ -322,7 +328,6 @@ def train(
         callbacks=[Progress(name, tokens)],
     )
     trainer.remove_callback(PrinterCallback)  # `Progress` says the same in a readable line
-    began = time.monotonic()
     checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
     whole = [
         p
@@ -339,6 +344,6 @@ def train(
         "steps": len(batches),
         "shown": sum(len(batch) for batch in batches),
         "tokens": int(sum(tokens)),
-        "minutes": round((time.monotonic() - began) / 60, 1),
+        "minutes": round(trainer.seconds() / 60, 1),
     }
     return tensors, wrapped.peft_config["default"], losses, facts
