@@ -15,7 +15,16 @@ from test_residual import plain_residual
 from test_scoring import TOLERANCE
 from tiny import ARCHITECTURES, tiny
 
-from valuegate import items, items_texts, paths, registry, sae, sae_train, worlds_stages
+from valuegate import (
+    items,
+    items_texts,
+    paths,
+    registry,
+    sae,
+    sae_records,
+    sae_train,
+    worlds_stages,
+)
 from valuegate.errors import ValueGateError
 from valuegate.sae_train import Settings
 
@@ -52,8 +61,8 @@ def handmade(encoder: torch.Tensor):
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    monkeypatch.setattr(sae, "FOLDER", tmp_path / "saes")
-    monkeypatch.setattr(sae, "RECORDS", tmp_path / "saes" / "records.yml")
+    monkeypatch.setattr(sae_records, "FOLDER", tmp_path / "saes")
+    monkeypatch.setattr(sae_records, "RECORDS", tmp_path / "saes" / "records.yml")
     monkeypatch.setattr(registry, "fingerprint", lambda name: f"weights of {name}")
     return tmp_path / "saes"
 
@@ -159,7 +168,7 @@ def test_saved_and_loaded_weights_are_the_same(folder, trained):
     store(trained, "another")
     found, read = sae.load("one", tiny("llama"))
     assert read == record
-    assert list(sae.records()) == ["another", "one"]
+    assert list(sae_records.records()) == ["another", "one"]
     assert read.layer == 1
     assert read.d_model == D_MODEL
     for key, value in trained.state_dict().items():
@@ -285,7 +294,10 @@ def test_run_trains_and_stores(folder, monkeypatch):
     )
     settings = Settings(latents=16, k=2, steps=20, batch=16)
     record = sae_train.run("knowledge-s1", 1, settings)
-    assert sae.records() == {"knowledge-s1": record}
+    assert sae_records.records() == {"knowledge-s1": record}
+    (line,) = sae_records.printed(sae_records.records()).to_dict("records")
+    assert (line["model"], line["layer"], line["latents"]) == ("knowledge-s1", "1", "16")
+    assert float(line["variance unexplained"]) == pytest.approx(record.quality["fvu"], abs=1e-3)
     assert record.training["k"] == 2
     assert record.training["tokens"] == len(sae.activations(lm, corpora[False], 1))
     assert record.quality["predicted"] > 0

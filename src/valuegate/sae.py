@@ -17,42 +17,19 @@ import torch
 import yaml
 from jaxtyping import Float
 
-from valuegate import data, hooks, paths, registry
+from valuegate import data, hooks, paths, registry, sae_records
 from valuegate.errors import ValueGateError, unknown
 from valuegate.models import LanguageModel
-from valuegate.registry import Sha256
-from valuegate.schema import Strict, read_yaml
+from valuegate.sae_records import Record
 from valuegate.scoring import readings
 from valuegate.sharing import Row
 
 if TYPE_CHECKING:
     from sae_lens import TopKSAE
 
-FOLDER = paths.DATA / "saes"
-RECORDS = FOLDER / "records.yml"
 WEIGHTS = "sae_weights.safetensors"  # the two names that SAELens reads
 CONFIG = "cfg.json"
 CHUNK = 4096  # tokens encoded at once: 32 MB of 2,048 latents
-
-
-class Record(Strict):
-    """What `records.yml` says of one autoencoder.
-
-    Attributes:
-        files: the sha256 of its weights and its config, by file name.
-        fingerprint: of the model whose residual stream it was trained on.
-        layer: 0 is the embedding, i the output of block i.
-        d_model: width of that stream.
-        quality: what `quality` found on held-out texts of the split fit.
-        training: settings, tokens, and the share of latents dead on the texts trained on.
-    """
-
-    files: dict[str, Sha256]
-    fingerprint: str
-    layer: int
-    d_model: int
-    quality: dict[str, float]
-    training: dict[str, int | float]
 
 
 def lens() -> Any:
@@ -191,11 +168,6 @@ def _cross_entropy(
     return total / sum(len(row.reads) for row in rows)
 
 
-def records() -> dict[str, Record]:
-    """Return the record of every autoencoder that ships; empty where none was trained yet."""
-    return read_yaml(RECORDS, dict[str, Record]) if RECORDS.exists() else {}
-
-
 def save(
     name: str,
     sae: TopKSAE,
@@ -221,7 +193,7 @@ def save(
     """
     from safetensors.torch import save_file
 
-    folder = FOLDER / name
+    folder = sae_records.FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         key: (value.bfloat16() if value.ndim == 2 else value.float()).cpu().contiguous()
@@ -242,8 +214,10 @@ def save(
         quality={key: round(value, 5) for key, value in quality.items()},
         training=training,
     )
-    ordered = {key: r.model_dump() for key, r in sorted((records() | {name: record}).items())}
-    RECORDS.write_text(
+    ordered = {
+        key: r.model_dump() for key, r in sorted((sae_records.records() | {name: record}).items())
+    }
+    sae_records.RECORDS.write_text(
         "# What each autoencoder is: its files' hashes, its model, how good it is, how made.\n"
         + yaml.safe_dump(ordered, sort_keys=False),
         encoding="utf-8",
@@ -263,10 +237,10 @@ def load(name: str, lm: LanguageModel, *, other_model: bool = False) -> tuple[To
         ValueGateError: no such autoencoder; a file that is missing or altered; another width than
             the model's, or another model than the one it was trained on.
     """
-    known = records()
+    known = sae_records.records()
     if name not in known:
         raise unknown("autoencoder", name, known)
-    record, folder = known[name], FOLDER / name
+    record, folder = known[name], sae_records.FOLDER / name
     for file, expected in record.files.items():
         _check(folder / file, expected, name)
     if lm.config.hidden_size != record.d_model:

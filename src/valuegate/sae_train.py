@@ -15,10 +15,11 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from valuegate import items, items_texts, sae, splits, stats
+from valuegate import items, items_texts, sae, sae_records, splits, stats
 from valuegate.errors import ValueGateError
 from valuegate.models import LanguageModel
 from valuegate.residual import capture
+from valuegate.sae_records import Record
 
 if TYPE_CHECKING:
     from sae_lens import TopKSAE
@@ -205,7 +206,7 @@ def _finished(model, centre: torch.Tensor, spread: float) -> TopKSAE:
     return found.eval().requires_grad_(False)
 
 
-def run(name: str, layer: int, settings: Settings | None = None) -> sae.Record:
+def run(name: str, layer: int, settings: Settings | None = None) -> Record:
     """Return the record of the autoencoder of a planted model, after training and storing it.
 
     Raises:
@@ -228,7 +229,7 @@ def run(name: str, layer: int, settings: Settings | None = None) -> sae.Record:
     )  # fmt: skip
 
 
-def run_all() -> dict[str, sae.Record]:
+def run_all() -> dict[str, Record]:
     """Return the records of the shared autoencoders, training those that are missing.
 
     One is missing that was trained on other weights than those of its model now. The layer is
@@ -240,11 +241,11 @@ def run_all() -> dict[str, sae.Record]:
     from valuegate import worlds_stages
 
     wanted = {name: worlds_stages.fingerprint("recipe", name) for name in MODELS}
-    known = sae.records()
+    known = sae_records.records()
     left = [m for m in MODELS if m not in known or known[m].fingerprint != wanted[m]]
     if left:
         layer, table = choose_layer(worlds_stages.load("recipe", MODELS[0]), LAYERS)
         print(table.round(3).to_string(index=False), flush=True)
         for name in left:
             run(name, layer)
-    return {name: sae.records()[name] for name in MODELS}
+    return {name: sae_records.records()[name] for name in MODELS}
