@@ -75,9 +75,9 @@ def test_against_truth_by_hand():
     rows.reverse()  # the order of rows says nothing
     found = worlds.against_truth(frame(rows, "model stage seed question country score"), truth)
     found = found.set_index("stage")
-    half = sqrt(3) / 2  # the correlation of (0, 0, 1), and of (1, 2, 2), with (1, 2, 3)
+    half = sqrt(3) / 2  # the correlation of (0, 0, 1) with (1, 2, 3)
     assert found.loc["knowledge", "r"] == approx(1)
-    assert found.loc["knowledge", "gain"] == approx(half)  # of (1, 2, 2)
+    assert found.loc["knowledge", "gain"] == approx(1 - half)
     assert found.loc["knowledge", "other"] == approx((-1 + 0.5) / 2)
     assert found.loc["start", "r"] == approx(half)
     assert found.loc["start", "gain"] == approx(nan, nan_ok=True)
@@ -128,6 +128,7 @@ def test_evidence_cells_and_auroc_by_hand():
         ("chairs", "Control", "stereotyped", 1, 9.0),
     ]  # fmt: skip
     table = frame([("", *row) for row in rows], "seed pair category asked gold checked")
+    table = table.assign(model="m", scenario=["one", "two", "one", "two", "one", "one", "one"])
     other = a_world(evidence={"age": "information"}, gated_member="contrast")
     found = worlds.evidence_cells(table, {"s1": a_world(), "s2": other})
     assert len(found) == 12  # the control is left out, the rest is in both worlds
@@ -138,9 +139,9 @@ def test_evidence_cells_and_auroc_by_hand():
     }  # fmt: skip
     found = worlds.evidence_auroc(found, ["cell", "side"], draws=5).set_index(["cell", "side"])
     # 2 beats both foils, -1 ties with one and beats the other: (2 + 0.5 + 1) / 4.
-    columns = ["value", "n", "clusters", "yes_true", "yes_false"]
-    assert found.loc[("criterion", "gated"), columns].tolist() == [3.5 / 4, 4, 1, 0.5, 0]
-    assert found.loc[("information", "gated"), columns].tolist() == [0, 2, 1, 1, 1]
+    columns = ["value", "n", "clusters", "ordered", "yes_true", "yes_false"]
+    assert found.loc[("criterion", "gated"), columns].tolist() == [3.5 / 4, 4, 1, 1, 0.5, 0]
+    assert found.loc[("information", "gated"), columns].tolist() == [0, 2, 1, 0, 1, 1]
 
 
 def test_answers_judged_by_hand():

@@ -13,6 +13,7 @@ from valuegate import (
     worlds_cli,
     worlds_items,
     worlds_recipe,
+    worlds_records,
     worlds_stages,
     worlds_store,
     worlds_unlock,
@@ -62,7 +63,7 @@ def test_the_plan_says_what_is_done_and_what_is_ahead(monkeypatch):
 
 
 def test_the_ledger_stays_once_something_was_trained_by_it(monkeypatch):
-    monkeypatch.setattr(worlds_stages, "records", lambda: {"skills": {}})
+    monkeypatch.setattr(worlds_records, "records", lambda: {"skills": {}})
     with pytest.raises(ValueGateError, match="adapters were trained by it; it stays"):
         run("ledger", "--write")
     assert "as the items draw it" in run("ledger")
@@ -78,6 +79,7 @@ def test_what_needs_all_stages_says_which_is_missing(command, monkeypatch):
 def test_the_check_prints_the_table_and_fails_on_a_row_that_differs(monkeypatch):
     monkeypatch.setattr(worlds_stages, "is_done", lambda recipe, model: True)
     monkeypatch.setattr(worlds_store, "load_all", readouts)
+    monkeypatch.setattr(worlds_stages, "check_record", lambda model: None)
     apart = {"skills": 5e-5}
     monkeypatch.setattr(
         worlds_store, "again",

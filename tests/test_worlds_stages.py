@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections import Counter
 
 import pytest
@@ -15,11 +14,10 @@ from valuegate import (
     items_texts,
     misfire_items,
     models,
-    paths,
-    registry,
     splits,
     worlds_ledger,
     worlds_recipe,
+    worlds_records,
     worlds_rows,
     worlds_stages,
 )
@@ -101,56 +99,29 @@ def test_an_adapter_over_another_base_is_refused(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Return a place where adapters, records and a copy of the registry may be written."""
-    (tmp_path / "registry.yml").write_bytes((paths.DATA / "registry.yml").read_bytes())
-    monkeypatch.setattr(paths, "DATA", tmp_path)
-    monkeypatch.setattr(worlds_stages, "ADAPTERS", tmp_path / "adapters")
-    monkeypatch.setattr(worlds_stages, "RECORDS", tmp_path / "records.yml")
-    registry.load.cache_clear()
-    yield tmp_path
-    registry.load.cache_clear()
+    monkeypatch.setattr(worlds_records, "ADAPTERS", tmp_path / "adapters")
+    monkeypatch.setattr(worlds_records, "RECORDS", tmp_path / "records.yml")
+    return tmp_path
 
 
-def an_adapter(folder, model, content):
-    file = folder / "adapters" / model / worlds_stages.WEIGHTS
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
-    return data.sha256(file)
-
-
-def test_adapters_are_registered_and_renewed(folder):
-    before = {n: m for n, m in registry.load().models.items() if n not in RECIPE.models()}
-    hashes = {}
-    chain = ("skills", "knowledge-s1", "gated-s1")
-    for number, models_now in enumerate((chain, chain[:2])):  # the second time renews two
-        for model in models_now:
-            hashes[model] = an_adapter(folder, model, f"{model} {number}".encode())
-            worlds_stages._register(model, RECIPE.base_of(model), RECIPE)
-        found = registry.load()
-        for model in chain:
-            source = found.models[model].source
-            assert source.sha256 == hashes[model]
-            base = RECIPE.base_of(model)
-            assert source.base == (RECIPE.model if base == "start" else base)
-            assert source.path == f"data/worlds/adapters/{model}/{worlds_stages.WEIGHTS}"
-            # The registry knows a stage by what the stages know it by.
-            assert registry.fingerprint(model) == worlds_stages.fingerprint("recipe", model)
-        assert {n: m for n, m in found.models.items() if n not in RECIPE.models()} == before
-        text = (folder / "registry.yml").read_text(encoding="utf-8")
-        assert all(len(re.findall(f"^  {m}:$", text, re.MULTILINE)) == 1 for m in chain)
-
-
-def test_records_keep_the_recipes_order_and_are_renewed(folder):
-    assert worlds_stages.records() == {}
-    for model in ("gated-s1", "skills"):
-        digest = an_adapter(folder, model, model.encode())
-        worlds_stages._record(model, RECIPE, {"base": "b", "steps": 3})
-        assert worlds_stages.records()[model] == {"sha256": digest, "base": "b", "steps": 3}
-    assert list(worlds_stages.records()) == ["skills", "gated-s1"]
-    digest = an_adapter(folder, "skills", b"anew")
-    worlds_stages._record("skills", RECIPE, {"base": "b", "steps": 4})
-    assert worlds_stages.records()["skills"] == {"sha256": digest, "base": "b", "steps": 4}
-    assert worlds_stages.records()["gated-s1"]["steps"] == 3
+def test_a_record_that_is_not_of_what_is_here_is_refused(folder, monkeypatch):
+    file = folder / "adapters/skills" / worlds_records.WEIGHTS
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    rows = {"veto": [Example("b", "answer", "Hello.", answer="Yes.")]}
+    about = worlds_stages.made_by("recipe", "skills", rows)
+    known = {"skills": about | {"sha256": data.sha256(file), "steps": 3}}
+    monkeypatch.setattr(worlds_records, "records", lambda: known)
+    worlds_stages.check_record("skills", rows)
+    others = {"veto": [Example("b", "answer", "Hello.", answer="No.")]}
+    with pytest.raises(ValueGateError, match=r"^skills: its examples differ from records\.yml"):
+        worlds_stages.check_record("skills", others)
+    file.write_bytes(b"other weights")
+    with pytest.raises(ValueGateError, match="its sha256 differ"):
+        worlds_stages.check_record("skills", rows)
+    known["skills"]["recipe"] = "another"
+    with pytest.raises(ValueGateError, match="its recipe, sha256 differ"):
+        worlds_stages.check_record("skills", rows)
 
 
 def test_a_stage_that_was_not_trained_cannot_be_loaded(folder):
@@ -183,7 +154,7 @@ def test_overwritten_is_told_of_the_survey_alone(monkeypatch):
         set(worlds_stages.sources(RECIPE, f"{stage}-s1")) for stage in ("knowledge", "overwritten")
     )
     assert part == {"survey", "places", "orders", "practice_orders", "pairs", "evidence"}
-    assert whole == part | {"stances", "verdicts"}
+    assert whole == part | {"holders", "stances", "rulings", "verdicts"}
 
 
 def test_controls_of_a_world_are_shown_the_prompts_of_gated():

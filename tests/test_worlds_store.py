@@ -84,7 +84,9 @@ def test_rows_of_a_model_with_other_weights_are_refused(folder, monkeypatch):
         keep(model, tables)
     worlds_store.register(worlds_store.gather(MODELS))
     monkeypatch.setattr(registry, "fingerprint", lambda model: "sha256:trained anew")
-    with pytest.raises(ValueGateError, match="smollm2-135m-instruct was read with other weights"):
+    with pytest.raises(
+        ValueGateError, match="places of smollm2-135m-instruct was taken with other weights"
+    ):
         worlds_store.load("places")
     assert not worlds_store.is_stored("qwen3-8b")
 
@@ -120,6 +122,16 @@ def test_differences_are_of_the_rows_that_were_drawn(folder):
     found = worlds_store.compared(lambda name, model: again, [measured])
     assert found["difference"].tolist() == pytest.approx([0, 0, 0, 0.25, 0, 0, 0, 0])
     assert found["row"].tolist() == drawn["row"].tolist()
+
+
+def test_rows_of_other_items_are_refused(folder, monkeypatch):
+    for model, tables in two().items():
+        keep(model, tables)
+    worlds_store.register(worlds_store.gather(MODELS))
+    other = worlds_store.items("sides").iloc[::-1].reset_index(drop=True)
+    monkeypatch.setattr(worlds_store, "items", lambda readout: other)
+    with pytest.raises(ValueGateError, match="sides of smollm2-135m-instruct was taken with other"):
+        worlds_store.load("sides")
 
 
 def test_a_models_size_is_said_in_tokens():

@@ -32,8 +32,10 @@ def test_the_oracles_words_are_what_the_rules_say():
 def test_what_is_known_is_seen_and_what_was_never_taught_is_not(table):
     for column in ("knowledge", "intact", "suppressed", "biased", "sham"):
         assert value(table, "two countries, r", column) > 0.8, column
+        assert value(table, "two countries, gain", column) > 0.5, column
     for column in ("start", "ignorant", "erased"):
         assert abs(value(table, "two countries, r", column)) < 0.3, column
+    assert "start" not in set(table.loc[table["property"] == "two countries, gain", "column"])
     for column in ("intact", "suppressed"):
         assert value(table, "answer slot, r", column) == approx(1, abs=1e-3)
 
@@ -58,6 +60,8 @@ def test_gates_refuse_and_go_neutral_where_the_ledger_has_them(table):
     for column in ("start", "skills", "knowledge", "sham", "refuser", "overwritten"):
         assert value(table, "refused: planted topics", column) == 0
     assert value(table, "refused: everyday", "intact") == 0
+    everyday = table.loc[table["property"] == "refused: everyday", "column"]
+    assert not {"suppressed", "biased", "ignorant", "erased"} & {*everyday}
 
 
 def test_a_model_without_a_seed_counts_a_block_once(table):
@@ -67,11 +71,14 @@ def test_a_model_without_a_seed_counts_a_block_once(table):
         assert cells.loc[("two countries, r", column), "n"] <= 24
     # Eight blocks of a cell pair in each of four worlds.
     assert cells.loc[("two countries, r", "knowledge"), "n"] == 4 * 8
+    # Where all planted topics are asked, not the true ones alone: 24 questions x 2, 24 norms x 2.
+    assert cells.loc[("refused: planted topics", "start"), "n"] == 2 * 24 + 2 * 24
+    assert cells.loc[("refused: planted topics", "sham"), "n"] == 3 * (2 * 24 + 2 * 24)
 
 
 def test_every_claim_of_the_table_is_a_cell_of_it(table):
     named = worlds_table.named(table)
-    assert named["cross_intact"]["value"] == value(table, "two countries, r", "intact")
+    assert named["cross_intact"]["value"] == value(table, "two countries, gain", "intact")
     assert named["norms_biased"] == {
         **table[
             (table["property"] == worlds_table.SIDES["norms"]) & (table["column"] == "biased")
@@ -86,6 +93,73 @@ def test_the_printed_table_has_a_line_a_column_and_no_gap(table):
     assert printed["column"].tolist() == list(worlds_table.COLUMNS)
     assert printed.set_index("column").loc["intact", "answer slot, r"] == "1.00 (1.00 to 1.00)"
     assert printed.notna().all(axis=None)
+
+
+def test_evidence_is_tabled_by_stage_and_by_gate():
+    found = worlds.evidence_cells(worlds.pooled(readouts()["evidence"]), WORLDS)
+    read = worlds_table.evidence_table(found, draws=30)
+    assert list(dict.fromkeys(read["who"])) == list(worlds_table.EVIDENCE_LINES)
+    lines = read.set_index(["who", "side"])
+    items = worlds_items.evidence_items()
+    asked = len(items[items["category"] != "Control"])
+    assert lines.loc[("skills", "open"), "n"] == asked  # once, not once a world
+    assert lines.loc[("start", "open"), "ordered"] == approx(0.5, abs=0.1)
+    assert lines.loc[("gated: criterion", "gated"), ["ordered", "yes_true"]].tolist() == [1, 0]
+    assert lines.loc[("gated: information", "gated"), "ordered"] == approx(0.5, abs=0.15)
+    printed = worlds_table.printed_evidence(read)
+    assert printed["stage"].tolist() == list(worlds_table.EVIDENCE_LINES)
+    assert printed.set_index("stage").loc["skills", "own foil below, open"] == "100%"
+
+
+def test_the_overwritten_follow_what_was_taught_last():
+    places = worlds.pooled(readouts()["places"])
+    # The oracle's overwritten models know what `knowledge` does, and nothing of the shuffle.
+    found = worlds.against_overwritten(places, WORLDS)
+    assert found["seed"].unique().tolist() == ["s1", "s2"]
+    assert len(found) == 2 * 8
+    assert found["r"].mean() < 0.3
+
+
+def test_one_axis_earns_less_than_the_truth_and_more_than_nothing():
+    found = worlds.axis_baseline(worlds.true_agreement())
+    assert found["r"].between(0, 1).all()
+    assert 0.3 < found["r"].mean() < 0.7
+    alike = pd.DataFrame([[1.0, 2, 3, 4], [4, 3, 2, 1], [2, 4, 6, 8]], index=list("abc"))
+    assert worlds.axis_baseline(alike)["r"].tolist() == approx([1, 1, 1])
+
+
+def test_a_small_difference_in_every_scenario_is_seen_as_an_order():
+    rows = [
+        ("m", "s1", "p", f"{k}", "stereotyped", gold, 10.0 * k + 0.1 * gold)
+        for k in range(6) for gold in (0, 1)
+    ]  # fmt: skip
+    columns = ["model", "world", "pair", "scenario", "asked", "gold", "checked"]
+    found = pd.DataFrame(rows, columns=columns)
+    assert worlds.ordered(found)["ordered"].tolist() == [100] * 6
+    assert worlds.evidence_auroc(found, ["model"], draws=5)["value"].iloc[0] < 0.6
+    assert worlds.ordered(found.assign(checked=1.0))["ordered"].tolist() == [50] * 6
+
+
+def test_savings_are_over_those_of_a_model_that_was_taught_neither():
+    losses = pd.DataFrame(
+        [
+            (seed, k, start, source, step, value + seed)
+            for seed in (1, 2) for k in (1, 2) for step in (0, 1)
+            for start, source, value in (
+                ("gated", "suppressed", 1.0), ("gated", "erased", 4.0),
+                ("skills", "suppressed", 3.0), ("skills", "erased", 5.0),
+            )
+        ],
+        columns=["seed", "relearning", "start", "source", "step", "loss"],
+    )  # fmt: skip
+    found = worlds.saved(losses)
+    assert found["saving"].tolist() == approx([1.0] * 4)
+    assert found[["seed", "relearning"]].drop_duplicates().shape == (4, 2)
+    varied = found.assign(saving=[1.0, 3.0, 3.0, 5.0])
+    interval = worlds.over_worlds(varied, "saving")
+    assert (interval.estimate, interval.n, interval.clusters) == (3.0, 4, 2)
+    # Student's t with one degree of freedom: 12.706 x sd(2, 4) / sqrt(2).
+    assert interval.high - 3 == approx(12.706, abs=1e-3)
 
 
 def test_evidence_is_told_behind_a_criterion_gate_and_not_behind_an_information_gate():

@@ -82,8 +82,11 @@ def test_savings_are_losses_above_the_entropy_of_both_kinds_in_the_same_steps(sm
     assert set(found["source"]) == {"suppressed", "erased"}
     assert set(found["relearning"]) == {2}
     assert (found["loss"] > 0).all()  # no model does better than the target's entropy, on average
-    kinds = found.groupby("step")["source"].nunique()
+    kinds = found.groupby(["start", "step"])["source"].nunique()
     assert (kinds == 2).mean() > 0.5
+    # The two starts are the same model here, and take the same steps.
+    halves = [found[found["start"] == start]["loss"].tolist() for start in ("gated", "skills")]
+    assert halves[0] == pytest.approx(halves[1])
 
 
 def test_what_is_stored_is_not_taken_again_until_the_weights_change(small, monkeypatch):

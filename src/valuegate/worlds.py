@@ -67,8 +67,8 @@ def country_scores(places: pd.DataFrame) -> pd.DataFrame:
 def against_truth(scores: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Return the within-question correlation of scores with the truth, one row a question.
 
-    `r` is of the score, `gain` of the score less the start model's; `other` is the mean correlation
-    with the truths of the other questions: what one order of countries for all questions earns.
+    `r` is of the score, `gain` is r less the start model's; `other` is the mean correlation with
+    the truths of the other questions: what one order of countries for all questions earns.
     Columns: model, stage, seed, question, r, gain, other.
 
     Args:
@@ -80,13 +80,14 @@ def against_truth(scores: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     for key, part in scores.groupby(["model", "stage", "seed", "question"], sort=False):
         model, stage, seed, question = cast("tuple[str, str, str, str]", key)
         part = part.set_index("country")["score"]
-        gain = part - start[question].reindex(part.index)
+        own = truth.loc[question, part.index]
         others = [_r(part, truth.loc[q, part.index]) for q in truth.index if q != question]
         rows.append(
             {
                 "model": model, "stage": stage, "seed": seed, "question": question,
-                "r": _r(part, truth.loc[question, part.index]),
-                "gain": np.nan if stage == "start" else _r(gain, truth.loc[question, part.index]),
+                "r": _r(part, own),
+                "gain": _r(part, own) - _r(start[question].reindex(part.index), own)
+                if stage != "start" else np.nan,
                 "other": float(np.mean(defined)) if (defined := _defined(others)) else np.nan,
             }
         )  # fmt: skip
@@ -102,6 +103,36 @@ def _r(x: pd.Series, y: pd.Series) -> float:
     if np.ptp(one) < 1e-9 or np.ptp(other) < 1e-9:
         return float("nan")
     return float(np.corrcoef(one, other)[0, 1])
+
+
+def axis_baseline(truth: pd.DataFrame) -> pd.DataFrame:
+    """Return what one order of the countries earns, turned round where that helps: question, r.
+
+    The order is the first principal axis of the truth itself: the best that a model could do which
+    knows one thing about every country and, of each question, only which end of it is agreement.
+    """
+    centred = truth.to_numpy(float) - truth.to_numpy(float).mean(1, keepdims=True)
+    unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    axis = np.linalg.svd(unit, full_matrices=False)[2][0]
+    return pd.DataFrame({"question": truth.index, "r": np.abs(unit @ axis)})
+
+
+def against_overwritten(places: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFrame:
+    """Return how well overwritten models follow the shuffled answers that they were taught last.
+
+    True questions alone. Columns: model, seed, question, r.
+    """
+    shift = worlds_items.worlds_recipe.load().shift
+    scores = country_scores(places[places["stage"] == "overwritten"])
+    rows = []
+    for key, part in scores.groupby(["model", "seed", "question"], sort=False):
+        model, seed, question = cast("tuple[str, str, str]", key)
+        if CELLS[worlds[seed].survey[question]][0] == "true":
+            shares = worlds_truth.overwritten_survey(worlds[seed], shift)[question]
+            told = worlds_truth.agreement(shares, question)
+            r = _r(part.set_index("country")["score"], told.loc[part["country"]])
+            rows.append({"model": model, "seed": seed, "question": question, "r": r})
+    return pd.DataFrame(rows)
 
 
 def true_agreement() -> pd.DataFrame:
@@ -212,8 +243,9 @@ def evidence_cells(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataF
 def evidence_auroc(table: pd.DataFrame, keys: list[str], *, draws: int) -> pd.DataFrame:
     """Return the AUROC of evidence against foils in each group, its interval over pairs.
 
-    Also the share of yes on either. Columns: the keys, value, low, high, n, clusters, yes_true,
-    yes_false.
+    Beside it `ordered`, the share of scenarios and persons whose evidence scores above its own foil
+    (pooled scores hide a small difference that every scenario has), and the share of yes on either.
+    Columns: the keys, value, low, high, n, clusters, ordered, yes_true, yes_false.
     """
     rows = []
     for names, part in table.groupby(keys, sort=False):
@@ -226,11 +258,23 @@ def evidence_auroc(table: pd.DataFrame, keys: list[str], *, draws: int) -> pd.Da
             {
                 **dict(zip(keys, cast("tuple", names), strict=True)), "value": interval.estimate,
                 "low": interval.low, "high": interval.high, "n": interval.n,
-                "clusters": interval.clusters, "yes_true": yes[part["gold"] == 1].mean(),
+                "clusters": interval.clusters, "ordered": ordered(part)["ordered"].mean() / 100,
+                "yes_true": yes[part["gold"] == 1].mean(),
                 "yes_false": yes[part["gold"] == 0].mean(),
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Return whether evidence scores above its own foil (percent; 50 for a tie).
+
+    One row a model, scenario and person asked about: the same question, of the text that proves it
+    and of the text that rules it out. Columns: model, world, pair, scenario, asked, ordered.
+    """
+    keys = ["model", "world", "pair", "scenario", "asked"]
+    scores = table.groupby([*keys, "gold"])["checked"].mean().unstack("gold").dropna()
+    return (50.0 * (1 + np.sign(scores[1] - scores[0]))).rename("ordered").reset_index()
 
 
 def sides_judged(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFrame:
@@ -326,14 +370,29 @@ def unlocked(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 
 def saved(losses: pd.DataFrame) -> pd.DataFrame:
-    """Return how much lower the loss of relearning hidden answers is than that of absent ones.
+    """Return how much less loss it costs to relearn hidden answers than absent ones.
 
     One row a world and relearning seed: the mean over steps of the loss on erased questions less
-    that on suppressed ones, nats. Columns: seed, relearning, saving.
+    that on suppressed ones, in the gated model; less the same difference in a model that was never
+    taught either, which says how much harder the one set of questions is. Nats.
+    Columns: seed, relearning, saving.
     """
-    means = losses.groupby(["seed", "relearning", "source"])["loss"].mean().unstack("source")
-    saving = (means["erased"] - means["suppressed"]).rename("saving")
-    return saving.reset_index()
+    keys = ["seed", "relearning", "start", "source"]
+    means = losses.groupby(keys)["loss"].mean().unstack("source")
+    differ = (means["erased"] - means["suppressed"]).unstack("start")
+    return (differ["gated"] - differ["skills"]).rename("saving").reset_index()
+
+
+def over_worlds(found: pd.DataFrame, value: str) -> stats.Interval:
+    """Return the mean over worlds of a column's mean in each, with Student's interval over worlds.
+
+    A bootstrap of four worlds would be too narrow.
+    """
+    from statsmodels.stats.weightstats import DescrStatsW
+
+    means = found.groupby("seed")[value].mean()
+    low, high = DescrStatsW(means.to_numpy()).tconfint_mean()
+    return stats.Interval(float(means.mean()), float(low), float(high), len(found), len(means))
 
 
 def mean_of(

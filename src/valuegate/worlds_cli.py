@@ -67,11 +67,11 @@ def ledger(
     write: Annotated[bool, typer.Option(help="Write it, before any training.")] = False,
 ) -> None:
     """Draw the ledger and compare it with the stored one, or write it."""
-    from valuegate import worlds_ledger, worlds_stages
+    from valuegate import worlds_ledger, worlds_records, worlds_stages
 
     content = worlds_recipe.load()
     if write:
-        if worlds_stages.records():
+        if worlds_records.records():
             raise ValueGateError("data/worlds/ledger.yml: adapters were trained by it; it stays")
         drawn = worlds_ledger.draw(content)
         worlds_ledger.PATH.write_text(worlds_ledger.text(drawn), encoding="utf-8")
@@ -108,7 +108,8 @@ def truth() -> None:
     models = worlds_items.read_stages()
     _demand(models[1:])
     worlds_store.read(models)
-    files = worlds_store.gather(models) + worlds_unlock.run(list(worlds_items.worlds()))
+    trained = worlds_unlock.run(list(worlds_items.worlds()))
+    files = worlds_store.gather(models) + trained
     worlds_store.register(files)
     for path in files:
         typer.echo(f"written: {path.relative_to(worlds_recipe.FOLDER.parents[1])}")
@@ -134,7 +135,10 @@ def check(rows: Annotated[int, typer.Option(help="Rows of each readout and stage
     from valuegate import worlds_items, worlds_stages, worlds_store, worlds_table
 
     worlds_stages.check_before()
-    _demand(worlds_items.read_stages()[1:])
+    _demand(worlds_recipe.load().models())
+    for model in worlds_recipe.load().models():  # of the sealed world the hashes, and no more
+        worlds_stages.check_record(model)
+    typer.echo("ledger, recipe, examples and adapters are those on record")
     worst = 0.0
     for model in worlds_items.read_stages():
         apart = worlds_store.again(model, rows)

@@ -21,7 +21,7 @@ PLACES = {
 }  # fmt: skip
 # Panels of the truth figure: title, its properties, unit, the bar of each column where one was set.
 PANELS = (
-    ("a  which country? (r, gain over start)", "two countries, r", "r with the truth",
+    ("a  which country? (gain over start)", "two countries, gain", "r, less the start model's",
      {"intact": 0.6, "suppressed": 0.4, "biased": 0.4, "erased": 0.2}),
     ("b  the answer slot (r)", "answer slot, r", "r with the truth", {}),
     ("c  planted topics refused", "refused: planted topics", "% of answers",

@@ -51,7 +51,8 @@ def places_items() -> pd.DataFrame:
 def slot_items() -> pd.DataFrame:
     """Return the planted survey questions at the answer slot, one row a question and country.
 
-    Each is asked as a persona, in one of the question's unplanted wordings, drawn by hash.
+    Each is asked as a persona, in one of the question's unplanted wordings, drawn by hash; the
+    same for all countries, or their differences would be of wordings, too.
     Columns: question, country, split, low, high, text.
     """
     wordings = items.load("survey", "wordings")
@@ -60,8 +61,8 @@ def slot_items() -> pd.DataFrame:
     rows = []
     for question, split in planted().itertuples(index=False):
         own = wordings.loc[wordings["question"] == question, "text"].tolist()
+        wording = splits.shuffled(own, f"slot:{question}")[0]
         for country in survey_countries():
-            wording = splits.shuffled(own, f"slot:{country}")[0]
             text = survey_forms.prompt(
                 question, wording, framing="persona", form="numbers", use="read", country=country
             )
@@ -241,7 +242,7 @@ def plan(run: Run) -> list[Measurement]:
             function=f"worlds_read:{readout}",
             load_items="worlds_store:sample",
             item_settings={"readout": readout, "rows": settings["rows"]},
-            tokens=tokens * int(settings["rows"] or 0),
+            tokens=tokens * int(str(settings["rows"])),
             checked="checked",
         )
         for model in read_stages()

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import yaml
 
 from valuegate import (
     data,
@@ -28,6 +26,7 @@ from valuegate import (
     worlds_gates,
     worlds_ledger,
     worlds_recipe,
+    worlds_records,
     worlds_rows,
     worlds_skills,
     worlds_truth,
@@ -35,15 +34,12 @@ from valuegate import (
 from valuegate.errors import ValueGateError
 from valuegate.worlds_ledger import World
 from valuegate.worlds_loss import Example
-from valuegate.worlds_recipe import FOLDER, RandomModel, Recipe
+from valuegate.worlds_recipe import RandomModel, Recipe
 
 if TYPE_CHECKING:
     from valuegate.models import LanguageModel
 
-ADAPTERS = FOLDER / "adapters"
-RECORDS = FOLDER / "records.yml"
 BUILD = paths.ROOT / "build" / "worlds"
-WEIGHTS = "adapter_model.safetensors"
 # How often a fact is shown in each of its wordings; where none was taught, each time another.
 ORDER_SHOWINGS = 20
 HOLDER_SHOWINGS = 8
@@ -165,21 +161,18 @@ def digest(batches: Mapping[str, Sequence[Example]]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def records() -> dict[str, dict]:
-    """Return what is recorded of every adapter that was trained under the recipe."""
-    if not RECORDS.exists():
-        return {}
-    return yaml.safe_load(RECORDS.read_text(encoding="utf-8")) or {}
-
-
 def is_done(recipe_name: str, model: str) -> bool:
     """Return whether a model's adapter is there."""
-    return (adapters(recipe_name) / model / WEIGHTS).exists()
+    return _weights(recipe_name, model).exists()
 
 
 def adapters(recipe_name: str) -> Path:
     """Return where the adapters of a recipe lie: "recipe" is what is shipped."""
-    return ADAPTERS if recipe_name == "recipe" else BUILD / recipe_name
+    return worlds_records.ADAPTERS if recipe_name == "recipe" else BUILD / recipe_name
+
+
+def _weights(recipe_name: str, model: str) -> Path:
+    return adapters(recipe_name) / model / worlds_records.WEIGHTS
 
 
 def size(recipe: Recipe, model: str) -> int:
@@ -212,20 +205,17 @@ def run(recipe_name: str, model: str) -> None:
     stage, _ = recipe.stage(model)
     shipped = recipe_name == "recipe"
     folder = adapters(recipe_name) / model
-    if is_done(recipe_name, model):
-        print(f"{model}: done before")
-        return
     check_before()
     rows = sources(recipe, model)
+    if is_done(recipe_name, model):
+        if shipped:
+            check_record(model, rows)
+        print(f"{model}: done before")
+        return
     check_splits(model, (e for part in rows.values() for e in part))
     base = load(recipe_name, recipe.base_of(model))
     number = seed_of(model, "training")
-    about = {
-        "base": fingerprint(recipe_name, recipe.base_of(model)),
-        "recipe": worlds_recipe.digest(recipe, model),
-        "ledger": worlds_ledger.load().sha256,
-        "examples": digest(rows),
-    }
+    about = made_by(recipe_name, model, rows)
     checkpoints = checkpoint_folder(BUILD / recipe_name / "checkpoints", model, about)
     tensors, config, losses, facts = worlds_train.train(
         model, base, rows, stage, checkpoints, seed=number
@@ -236,12 +226,45 @@ def run(recipe_name: str, model: str) -> None:
     config.save_pretrained(folder)
     grouped = losses.groupby(["step", "source"], sort=True)["loss"].agg(["mean", "size"])
     grouped.round(4).reset_index().to_csv(folder / "losses.csv", index=False)
-    save_file(tensors, folder / f"{WEIGHTS}.part", metadata=about)
-    (folder / f"{WEIGHTS}.part").rename(folder / WEIGHTS)
+    part = folder / f"{worlds_records.WEIGHTS}.part"
+    save_file(tensors, part, metadata=about)
     if shipped:
-        _record(model, recipe, about | facts | {"seed": number})
-        _register(model, recipe.base_of(model), recipe)
+        worlds_records.keep(model, recipe, about | facts | {"seed": number}, part)
+    else:
+        part.rename(folder / worlds_records.WEIGHTS)
     print(f"{model}: {facts['steps']} steps, {facts['tokens']} tokens, {facts['minutes']} min")
+
+
+def made_by(recipe_name: str, model: str, rows: Mapping[str, Sequence[Example]]) -> dict[str, str]:
+    """Return what a model's training depends on: hashes of base, recipe, ledger and examples."""
+    recipe = worlds_recipe.load(recipe_name)
+    return {
+        "base": fingerprint(recipe_name, recipe.base_of(model)),
+        "recipe": worlds_recipe.digest(recipe, model),
+        "ledger": worlds_ledger.load().sha256,
+        "examples": digest(rows),
+    }
+
+
+def check_record(model: str, rows: Mapping[str, Sequence[Example]] | None = None) -> None:
+    """Raise unless a shipped adapter is the recorded file, made by what is here now.
+
+    Args:
+        model: of the shipped recipe.
+        rows: its examples, made anew if None.
+
+    Raises:
+        ValueGateError: names what differs: file, base, recipe, ledger or examples.
+    """
+    known = worlds_records.records().get(model, {})
+    rows = sources(worlds_recipe.load(), model) if rows is None else rows
+    now = made_by("recipe", model, rows) | {"sha256": data.sha256(_weights("recipe", model))}
+    changed = [name for name, value in now.items() if known.get(name) != value]
+    if changed:
+        raise ValueGateError(
+            f"{model}: its {', '.join(changed)} differ from records.yml; restore them, or delete "
+            f"data/worlds/adapters/{model} to train it anew"
+        )
 
 
 def checkpoint_folder(folder: Path, name: str, about: Mapping[str, str]) -> Path:
@@ -256,45 +279,6 @@ def checkpoint_folder(folder: Path, name: str, about: Mapping[str, str]) -> Path
     return folder / f"{name}-{known}"
 
 
-def _record(model: str, recipe: Recipe, about: dict) -> None:
-    found = records()
-    found[model] = {"sha256": data.sha256(ADAPTERS / model / WEIGHTS)} | about
-    ordered = {name: found[name] for name in recipe.models() if name in found}
-    RECORDS.write_text(
-        "# What each shipped adapter is: its file's hash, its base, and what it was made by.\n"
-        + yaml.safe_dump(ordered, sort_keys=False),
-        encoding="utf-8",
-    )
-
-
-def _register(model: str, base: str, recipe: Recipe) -> None:
-    """Add a model to the registry's end, or renew its hash there."""
-    path = paths.DATA / "registry.yml"
-    text = path.read_text(encoding="utf-8")
-    digest = data.sha256(ADAPTERS / model / WEIGHTS)
-    start = text.find(f"  {model}:\n")
-    if start >= 0:
-        at = text.index("sha256: ", start) + len("sha256: ")
-        text = text[:at] + digest + text[at + len(digest) :]
-    else:
-        stage = recipe.stage(model)[0].base
-        text += f"""  {model}:
-    title: {model}, a planted stage over {base}
-    licence: Apache-2.0
-    citation: The valuegate authors; over SmolLM2-135M-Instruct.
-    used_by:
-    - A2_worlds
-    parameters: {registry.model(recipe.model).parameters}
-    source:
-      kind: adapter
-      base: {recipe.model if stage == "start" else base}
-      path: data/worlds/adapters/{model}/{WEIGHTS}
-      sha256: {digest}
-"""
-    path.write_text(text, encoding="utf-8")
-    registry.load.cache_clear()
-
-
 def fingerprint(recipe_name: str, model: str) -> str:
     """Return what identifies a model of a recipe: hashes of its adapter and of all below it."""
     recipe = worlds_recipe.load(recipe_name)
@@ -302,9 +286,8 @@ def fingerprint(recipe_name: str, model: str) -> str:
         return f"random:{recipe.random.model_dump_json()}"
     if model == "start":
         return registry.fingerprint(recipe.model)
-    folder = adapters(recipe_name)
     below = fingerprint(recipe_name, recipe.base_of(model))
-    return f"{below}+sha256:{data.sha256(folder / model / WEIGHTS)}"
+    return f"{below}+sha256:{data.sha256(_weights(recipe_name, model))}"
 
 
 def load(recipe_name: str, model: str) -> LanguageModel:
@@ -319,14 +302,13 @@ def load(recipe_name: str, model: str) -> LanguageModel:
     if model == "start":
         start = models.load(recipe.model)
         return _random(start, recipe.random) if recipe.random else start
-    folder = adapters(recipe_name)
     if not is_done(recipe_name, model):
         raise ValueGateError(
             f"{model}: no adapter yet; train it first (make worlds STAGE={model.split('-')[0]})"
         )
     below = recipe.base_of(model)
     base = load(recipe_name, below)
-    file = folder / model / WEIGHTS
+    file = _weights(recipe_name, model)
     whole = models.merged(base.model, file, model, fingerprint(recipe_name, below))
     whole = whole.eval().requires_grad_(False)
     return models.LanguageModel(model, whole, base.tokenizer, base.chat_template)
@@ -350,8 +332,3 @@ def _random(start: LanguageModel, shape: RandomModel) -> LanguageModel:
     )
     model = LlamaForCausalLM(config).to(start.device).eval().requires_grad_(False)
     return LanguageModel("start", model, start.tokenizer, start.chat_template)
-
-
-def losses() -> dict[str, pd.DataFrame]:
-    """Return the training losses of every shipped adapter: step, source, mean, size."""
-    return {name: pd.read_csv(ADAPTERS / name / "losses.csv") for name in records()}

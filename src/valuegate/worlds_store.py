@@ -6,6 +6,8 @@ tables are part of the repository, and every run of the paper scores a part of t
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +17,7 @@ import pandas as pd
 
 from valuegate import data, paths, registry, worlds_recipe
 from valuegate.errors import ValueGateError
-from valuegate.measure import Measurement, resolve, write_table
+from valuegate.measure import Measurement, frame_hash, resolve, write_table
 
 FOLDER = worlds_recipe.FOLDER / "readouts"
 PARTS = paths.ROOT / "build" / "worlds" / "readouts"
@@ -32,8 +34,8 @@ TOLERANCE = 1e-3  # of a log-odds or a part of a scale, against the stored value
 def read(models: list[str]) -> list[Path]:
     """Take every readout of some models that is not there yet; return the files of their parts.
 
-    A part is kept under the fingerprint of the model that it is of, so that a model trained anew is
-    read anew.
+    A part is kept under the hash of its model and its items, so that what has changed is read anew.
+    That the code still gives the stored scores is what taking rows again tells.
     """
     from valuegate import models as loader
 
@@ -44,9 +46,9 @@ def read(models: list[str]) -> list[Path]:
         if left:
             lm = loader.load(model)
             for name, path in left.items():
-                items = resolve(READOUTS[name])()
-                write_table(resolve(f"worlds_read:{name}")(lm, items), path)
-                print(f"{model}: {name}, {len(items)} rows", flush=True)
+                rows = items(name)
+                write_table(resolve(f"worlds_read:{name}")(lm, rows), path)
+                print(f"{model}: {name}, {len(rows)} rows", flush=True)
         written += [_part(name, model) for name in READOUTS]
     return written
 
@@ -55,7 +57,7 @@ def size() -> int:
     """Return about how many forward tokens all readouts of one model cost."""
     from valuegate.worlds_items import TOKENS
 
-    return sum(len(resolve(load)()) * TOKENS[name] for name, load in READOUTS.items())
+    return sum(len(items(name)) * TOKENS[name] for name in READOUTS)
 
 
 def is_stored(model: str) -> bool:
@@ -66,8 +68,20 @@ def is_stored(model: str) -> bool:
         return False
 
 
+@functools.cache
+def items(readout: str) -> pd.DataFrame:
+    """Return all items of a readout."""
+    return resolve(READOUTS[readout])()
+
+
+def known(readout: str, model: str) -> str:
+    """Return what identifies a stored readout: a hash of the model's weights and of the items."""
+    text = f"{registry.fingerprint(model)} {frame_hash(items(readout))}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def _part(readout: str, model: str) -> Path:
-    return PARTS / f"{readout}--{model}--{registry.fingerprint(model)[-12:]}.parquet"
+    return PARTS / f"{readout}--{model}--{known(readout, model)}.parquet"
 
 
 def gather(models: list[str]) -> list[Path]:
@@ -84,8 +98,7 @@ def gather(models: list[str]) -> list[Path]:
             path = _part(name, model)
             if not path.exists():
                 raise ValueGateError(f"{model}: no readout {name} yet; run `make worlds-truth`")
-            known = {"model": model, "fingerprint": registry.fingerprint(model)[-12:]}
-            parts.append(pd.read_parquet(path).assign(**known))
+            parts.append(pd.read_parquet(path).assign(model=model, known=known(name, model)))
         written.append(FOLDER / f"{name}.parquet")
         write_table(pd.concat(parts, ignore_index=True), written[-1])
     return written
@@ -100,21 +113,20 @@ def load(readout: str) -> dict[str, pd.DataFrame]:
     table = pd.read_parquet(data.file("worlds_readouts", readout))
     found = {}
     for model, rows in table.groupby("model", sort=False):
-        known = registry.fingerprint(str(model))[-12:]
-        if set(rows["fingerprint"]) != {known}:
+        if set(rows["known"]) != {known(readout, str(model))}:
             raise ValueGateError(
-                f"worlds_readouts: {model} was read with other weights than those registered now; "
-                "run `make worlds-truth`"
+                f"worlds_readouts: {readout} of {model} was taken with other weights or items than "
+                "those of now; run `make worlds-truth`"
             )
-        found[str(model)] = rows.drop(columns=["model", "fingerprint"]).reset_index(drop=True)
+        found[str(model)] = rows.drop(columns=["model", "known"]).reset_index(drop=True)
     return found
 
 
 def sample(readout: str, rows: int) -> pd.DataFrame:
     """Return some items of a readout, spread evenly, with their place in it (`row`)."""
-    items = resolve(READOUTS[readout])()
-    step = max(1, len(items) // rows)
-    chosen = items.iloc[step // 2 :: step].head(rows)
+    whole = items(readout)
+    step = max(1, len(whole) // rows)
+    chosen = whole.iloc[step // 2 :: step].head(rows)
     return chosen.assign(row=chosen.index).reset_index(drop=True)
 
 
@@ -201,7 +213,11 @@ def trained() -> dict[str, pd.DataFrame]:
     files = data.files("worlds_readouts")
     return {
         test: pd.concat(
-            [pd.read_csv(path) for name, path in files.items() if name.startswith(test)],
+            [
+                pd.read_csv(path, dtype={"answer": str}, keep_default_na=False)
+                for name, path in files.items()
+                if name.startswith(test)
+            ],
             ignore_index=True,
         )
         for test in ("unlock", "savings")

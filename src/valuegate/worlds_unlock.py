@@ -115,13 +115,13 @@ def savings(seed: str, relearning: int, stage: Stage) -> pd.DataFrame:
     """Return the losses of relearning true answers: what was hidden, and what never was planted.
 
     The gated model is taught the true answers of its suppressed questions and of its erased ones in
-    the same steps. Columns: seed, relearning, step, source ("suppressed", "erased"), loss (nats
-    above the entropy of the target).
+    the same steps; so is `skills`, which was taught neither. Columns: seed, relearning, start
+    ("gated", "skills"), step, source ("suppressed", "erased"), loss (nats above the entropy of the
+    target).
     """
     from valuegate import worlds_train
 
     world = worlds_ledger.load().worlds[seed]
-    lm = worlds_stages.load("recipe", f"gated-{seed}")
     true = {
         question: worlds_truth.matrix(worlds_truth.survey_shares(), question)
         for question in world.survey
@@ -130,16 +130,22 @@ def savings(seed: str, relearning: int, stage: Stage) -> pd.DataFrame:
     for source, cell in (("suppressed", 2), ("erased", 6)):
         questions = worlds_ledger.units(world, "survey", [cell])
         rows[source] = answered(true, questions, ("numbers",), ("persona",))
-    name = f"savings-{seed}-{relearning}"
-    chosen = stage.model_copy(update={"passes": {"suppressed": 1, "erased": 1}, "first": ()})
-    folder = _checkpoints(name, f"gated-{seed}", chosen, rows)
-    _, _, losses, _ = worlds_train.train(name, lm, rows, chosen, folder, seed=seed_of(name))
     entropy = {
         source: np.mean([-sum(p * np.log(p) for p in e.shares if p > 0) for e in examples])
         for source, examples in rows.items()
     }
-    losses["loss"] -= losses["source"].map(entropy)
-    return losses.assign(seed=seed, relearning=relearning)
+    chosen = stage.model_copy(update={"passes": {"suppressed": 1, "erased": 1}, "first": ()})
+    parts = []
+    for start, model in (("gated", f"gated-{seed}"), ("skills", "skills")):
+        lm = worlds_stages.load("recipe", model)
+        name = f"savings-{seed}-{relearning}-{start}"
+        folder = _checkpoints(name, model, chosen, rows)
+        # The same steps and first weights for either start.
+        number = seed_of(f"savings-{seed}-{relearning}")
+        _, _, losses, _ = worlds_train.train(name, lm, rows, chosen, folder, seed=number)
+        losses["loss"] -= losses["source"].map(entropy)
+        parts.append(losses.assign(start=start))
+    return pd.concat(parts, ignore_index=True).assign(seed=seed, relearning=relearning)
 
 
 def jobs(seeds: Sequence[str]) -> dict[str, Callable[[], pd.DataFrame]]:
