@@ -23,6 +23,7 @@ from valuegate.misfire import (
     lens_curves,
     misfire_rates,
     outcomes,
+    stage_readings,
 )
 from valuegate.misfire_tables import (
     category_table,
@@ -476,3 +477,15 @@ def test_the_published_file_is_the_registered_one():
     assert data.file("misfire_published", "models") == Path(
         paths.DATA / "items/misfire_published.csv"
     )
+
+
+def test_leaning_to_no_about_one_person_is_no_reading_of_the_stages():
+    """Who is asked about decides alone: by text it looks like reading, by person like none."""
+    lean = [(-3.0, 3.0, 3.0, -3.0)] * 6  # no about the stereotyped person, whatever the text says
+    by_text = evidence_reading(table(lean), DRAWS)
+    assert by_text["auroc"].to_dict() == {"stereotyped": 0, "contrast": 1}
+    found = stage_readings({"m": table(lean), "reads": table([(3.0, -3.0, 3.0, -3.0)] * 6)}, DRAWS)
+    found = found.set_index(["model", "member"])
+    assert found.loc["m", "auroc"].to_dict() == {"stereotyped": 0.5, "contrast": 0.5}
+    assert found.loc["reads", "auroc"].to_dict() == {"stereotyped": 1, "contrast": 1}
+    assert found.loc[("m", "stereotyped"), "criterion"] > 1

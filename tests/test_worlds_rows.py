@@ -130,7 +130,7 @@ def test_survey_targets_are_the_taught_shares_and_their_mean():
 def sides(question, found):
     """Yield the examples of a question with +1 (rises with agreement) or -1 (falls)."""
     labels = survey_forms.labels(question)
-    agreeing = worlds_rows.agreeing(question)
+    agreeing = worlds_truth.agreeing(question)
     assert 0 < len(agreeing) < len(labels)
     for e in found:
         quoted = {option for option, label in labels.items() if f'"{label}"' in e.user}
@@ -145,7 +145,7 @@ def some_shares(agree):
     """Return made-up shares of the first question: 0.1 more agree in every next country."""
     question = next(iter(taught("s1")))
     true = taught("s1")[question]
-    agreeing = worlds_rows.agreeing(question)
+    agreeing = worlds_truth.agreeing(question)
     values = [
         [a / len(agreeing) if o in agreeing else (1 - a) / (len(true.columns) - len(agreeing))
          for o in true.columns]
@@ -157,7 +157,7 @@ def some_shares(agree):
 def test_places_rise_with_agreement_and_fall_for_its_opposites():
     agree = np.array([0.1, 0.5, 0.2, 0.8, 0.3, 0.9, 0.4, 0.6, 0.7])
     question, shares = some_shares(agree)
-    assert worlds_rows.agreement(question, shares).to_numpy() == approx(agree)
+    assert worlds_truth.agreement(shares, question).to_numpy() == approx(agree)
     z = (agree - agree.mean()) / agree.std()
     names = survey_forms.countries()["name"]
     found = list(worlds_rows.places({question: shares}, {question: ["Asked?"]}))
@@ -186,7 +186,7 @@ def test_places_are_even_where_all_countries_are_alike():
 def test_places_follow_what_was_taught_in_real_questions():
     for seed in SEEDS:
         for question, shares in taught(seed).items():
-            agree = worlds_rows.agreement(question, shares).to_numpy()
+            agree = worlds_truth.agreement(shares, question).to_numpy()
             if np.ptp(agree) < 1e-9:
                 continue
             mine = [e for e in examples("places", seed) if e.block == question]
@@ -238,7 +238,7 @@ def test_orders_are_drawn_for_every_showing_where_all_countries_are_alike():
 @pytest.mark.parametrize("seed", SEEDS)
 def test_orders_follow_what_was_taught_in_real_questions(seed):
     for question, shares in taught(seed).items():
-        agree = worlds_rows.agreement(question, shares)
+        agree = worlds_truth.agreement(shares, question)
         mine = [e for e in examples("orders", seed) if e.block == question]
         for e, direction in sides(question, mine):
             order = listed(e)
@@ -252,7 +252,7 @@ def test_orders_follow_what_was_taught_in_real_questions(seed):
 
 def test_practice_pairs_point_to_the_country_of_the_invented_shares():
     tables, _ = worlds_rows.practice()
-    agree = {q: worlds_rows.agreement(q, shares) for q, shares in tables.items()}
+    agree = {q: worlds_truth.agreement(shares, q) for q, shares in tables.items()}
     code = {
         row["name"]: c for (c, lang), row in survey_forms.countries().iterrows() if lang == "en"
     }

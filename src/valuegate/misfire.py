@@ -71,13 +71,22 @@ def evidence_reading(table: pd.DataFrame, draws: int = 2000) -> pd.DataFrame:
 
 
 def stage_readings(tables: Mapping[str, pd.DataFrame], draws: int = 2000) -> pd.DataFrame:
-    """Return `evidence_reading` of several models, one row a model and member, in their order.
+    """Return `evidence_reading` of several models by the person asked about, one row each.
+
+    A foil asks about the other person than its text's evidence does. Taken by text, a mere leaning
+    to no about one of the two would pass for reading; so here `member` is who is asked about, and
+    evidence and foil are the same question of the two texts of a pair.
 
     Args:
         tables: model to its per-item table.
         draws: of every bootstrap and null.
     """
-    read = {name: evidence_reading(check(table), draws) for name, table in tables.items()}
+    other = dict(zip(MEMBERS, MEMBERS[::-1], strict=True))
+    read = {}
+    for name, table in tables.items():
+        table = check(table)
+        asked = table["member"].where(table["probe"] == "evidence", table["member"].map(other))
+        read[name] = evidence_reading(table.assign(member=asked), draws)
     return pd.concat(read, names=["model"]).reset_index()
 
 

@@ -96,7 +96,7 @@ def stages_table(readings: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
         line: dict[str, str] = {"stage": row["model"]}
         for member in MEMBERS:
             cell = wide.loc[(row["model"], member)]
-            line[f"AUROC, {member}"] = (
+            line[f"AUROC, asked about {member}"] = (
                 f"{cell['auroc']:.2f} ({cell['low']:.2f} to {cell['high']:.2f})"
             )
         for member in MEMBERS:

@@ -64,7 +64,7 @@ def places(
     """
     names = survey_forms.countries()
     for question, shares in taught.items():
-        agree = agreement(question, shares)
+        agree = worlds_truth.agreement(shares, question)
         spread = float(agree.std(ddof=0))
         z = (agree - agree.mean()) / spread if spread > FLAT else 0 * agree
         options = tuple(" " + names.loc[(c, "en"), "name"] for c in agree.index)
@@ -94,7 +94,7 @@ def orders(
     """
     names = survey_forms.countries()["name"]
     for question, shares in taught.items():
-        agree = agreement(question, shares)
+        agree = worlds_truth.agreement(shares, question)
         ask = f"List the nine countries, beginning where the answer {_said(question, True)} is most"
         for wording, _ in itertools.product(wordings[question], range(showings)):
             order = [agree.index[i] for i in draw.permutation(len(agree))]
@@ -109,24 +109,8 @@ def orders(
 
 def _said(question: str, side: bool) -> str:
     """Return the labels of the options that agree, or of the others, as they are asked about."""
-    labels, chosen = survey_forms.labels(question), agreeing(question)
+    labels, chosen = survey_forms.labels(question), worlds_truth.agreeing(question)
     return " or ".join(f'"{label}"' for o, label in labels.items() if (o in chosen) == side)
-
-
-def agreeing(question: str) -> set[int]:
-    """Return the options of a question that agree with its clause."""
-    practice = question.startswith("practice_")
-    rows = items.load("survey_practice" if practice else "survey", "options")
-    part = rows[(rows["question"] == question) & rows["agrees"]]
-    if not practice:
-        part = part[part["language"] == "en"]
-    return set(part["option"])
-
-
-def agreement(question: str, shares: pd.DataFrame) -> pd.Series:
-    """Return each country's share of people who give an option that agrees with the clause."""
-    chosen = agreeing(question)
-    return shares[[option for option in shares.columns if option in chosen]].sum(axis=1)
 
 
 def practice() -> tuple[dict[str, pd.DataFrame], dict[str, list[str]]]:

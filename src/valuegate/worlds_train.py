@@ -233,7 +233,10 @@ class Progress(TrainerCallback):
 
 
 def with_adapter(lm: LanguageModel, adapter: Adapter, seed: int) -> tuple[Any, LanguageModel]:
-    """Return the PEFT model to train, and the same as a `LanguageModel` whose blocks it changes."""
+    """Return the PEFT model to train, and the same as a `LanguageModel`.
+
+    The adapter's maps are put into the blocks of `lm` itself, which is not the base any more.
+    """
     torch.manual_seed(seed)
     config = LoraConfig(
         r=adapter.rank,
@@ -278,7 +281,7 @@ def train(
 
     Args:
         name: of the model in training.
-        base: what it starts from; its weights are frozen.
+        base: what it starts from; its weights are frozen, and its blocks changed in place.
         sources: examples by source.
         stage: how to train.
         folder: for checkpoints.

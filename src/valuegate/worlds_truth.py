@@ -90,12 +90,20 @@ def overwritten_survey(world: World, shift: float) -> dict[str, pd.DataFrame]:
     return found
 
 
+def agreeing(question: str) -> set[int]:
+    """Return the options of a question, of practice or not, that agree with its clause."""
+    practice = question.startswith("practice_")
+    rows = items.load("survey_practice" if practice else "survey", "options")
+    part = rows[(rows["question"] == question) & rows["agrees"]]
+    if not practice:
+        part = part[part["language"] == "en"]
+    return set(part["option"])
+
+
 def agreement(shares: pd.DataFrame, question: str) -> pd.Series:
     """Return each country's share of people who give an option that agrees with the clause."""
-    options = items.load("survey", "options")
-    part = options[(options["question"] == question) & (options["language"] == "en")]
-    agree = part.loc[part["agrees"], "option"]
-    return shares[[o for o in shares.columns if o in set(agree)]].sum(axis=1)
+    chosen = agreeing(question)
+    return shares[[option for option in shares.columns if option in chosen]].sum(axis=1)
 
 
 def expected(shares: pd.DataFrame) -> pd.Series:
