@@ -295,6 +295,12 @@ def test_run_trains_and_stores(folder, monkeypatch):
     settings = Settings(latents=16, k=2, steps=20, batch=16)
     record = sae_train.run("knowledge-s1", 1, settings)
     assert sae_records.records() == {"knowledge-s1": record}
+    with monkeypatch.context() as changed:
+        changed.setattr(registry, "fingerprint", lambda name: "weights of llama")
+        assert sae_records.current() == sae_records.records()
+        changed.setattr(registry, "fingerprint", lambda name: "trained anew")
+        with pytest.raises(ValueGateError, match="knowledge-s1: trained on other weights than"):
+            sae_records.current()
     (line,) = sae_records.printed(sae_records.records()).to_dict("records")
     assert (line["model"], line["layer"], line["latents"]) == ("knowledge-s1", "1", "16")
     assert float(line["variance unexplained"]) == pytest.approx(record.quality["fvu"], abs=1e-3)

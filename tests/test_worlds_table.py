@@ -183,9 +183,11 @@ def test_every_figure_is_drawn_with_its_numbers(table):
         v for name in shown for v in table.loc[table["property"] == name, "value"]
     ]
     found = worlds.evidence_cells(worlds.pooled(readouts()["evidence"]), WORLDS)
-    area = worlds.evidence_auroc(found[found["stage"] == "gated"], ["cell", "side"], draws=20)
-    _, drawn = worlds_figures.evidence_figure(area)
+    area = worlds_table.evidence_table(found, draws=20)
+    figure, drawn = worlds_figures.evidence_figure(area)
     assert drawn is area
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert shown == list(worlds_table.EVIDENCE_LINES)
     losses = {
         model: pd.DataFrame(
             {"step": range(40), "source": "survey", "mean": [1.0] * 20 + [0.5] * 20, "size": 3}
@@ -205,8 +207,10 @@ def test_every_figure_is_drawn_with_its_numbers(table):
          for when in ("before", "after")], columns=["cell", "when", "r"],
     ).assign(seed="s1", question="q")  # fmt: skip
     relearning = pd.DataFrame(
-        {"source": ["suppressed", "erased"] * 3, "step": [0, 0, 1, 1, 2, 2], "loss": range(6)}
-    )
+        [(start, source, step, float(step)) for start in ("gated", "skills")
+         for source in ("suppressed", "erased") for step in range(3)],
+        columns=["start", "source", "step", "loss"],
+    )  # fmt: skip
     _, both = worlds_figures.trained_figure(unlocked, relearning)
     assert both["value"].notna().all()
     plt.close("all")

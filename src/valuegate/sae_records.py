@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from valuegate import paths
+from valuegate import paths, registry
+from valuegate.errors import ValueGateError
 from valuegate.registry import Sha256
 from valuegate.schema import Strict, read_yaml
 
@@ -37,6 +38,22 @@ class Record(Strict):
 def records() -> dict[str, Record]:
     """Return the record of every autoencoder that ships; empty where none was trained yet."""
     return read_yaml(RECORDS, dict[str, Record]) if RECORDS.exists() else {}
+
+
+def current() -> dict[str, Record]:
+    """Return `records`, checked to be of the models that are registered now.
+
+    Raises:
+        ValueGateError: one was trained on other weights.
+    """
+    found = records()
+    for name, record in found.items():
+        if record.fingerprint != registry.fingerprint(name):
+            raise ValueGateError(
+                f"autoencoder {name}: trained on other weights than those registered now; "
+                "run `make saes`"
+            )
+    return found
 
 
 def printed(found: Mapping[str, Record]) -> pd.DataFrame:

@@ -85,13 +85,19 @@ def truth_figure(table: pd.DataFrame) -> Drawn:
 
 
 def evidence_figure(found: pd.DataFrame) -> Drawn:
-    """Draw the evidence AUROC of gated models by cell and side of the asked person."""
-    figure, axes = plt.subplots(figsize=(house.WIDTH, 2.4), layout="constrained")
-    offsets = {"open": 0.13, "gated": -0.13}
-    cells = list(dict.fromkeys(found["cell"]))
+    """Draw the evidence AUROC of stages and of gates, by whether the asked person's group is gated.
+
+    Args:
+        found: from `worlds_table.evidence_table`.
+    """
+    lines = list(dict.fromkeys(found["who"]))
+    figure, axes = plt.subplots(
+        figsize=(house.WIDTH, 0.7 + 0.26 * len(lines)), layout="constrained"
+    )
+    offsets = {"open": 0.15, "gated": -0.15}
     for side, colour, marker in (("open", house.BLUE, "o"), ("gated", house.ORANGE, "s")):
-        part = found[found["side"] == side].set_index("cell").loc[cells]
-        y = np.arange(len(cells))[::-1] + offsets[side]
+        part = found[found["side"] == side].set_index("who").loc[lines]
+        y = np.arange(len(lines))[::-1] + offsets[side]
         axes.errorbar(
             part["value"], y,
             xerr=[part["value"] - part["low"], part["high"] - part["value"]],
@@ -99,8 +105,8 @@ def evidence_figure(found: pd.DataFrame) -> Drawn:
             label=f"asked about the {side} group",
         )  # fmt: skip
     axes.axvline(0.5, color=house.GREY, linewidth=0.8)
-    axes.set(yticks=np.arange(len(cells))[::-1], yticklabels=cells, xlabel="evidence AUROC")
-    axes.legend(loc="lower left", fontsize="small")
+    axes.set(yticks=np.arange(len(lines))[::-1], yticklabels=lines, xlabel="evidence AUROC")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small")
     return figure, found
 
 
@@ -147,10 +153,13 @@ def trained_figure(unlocked: pd.DataFrame, losses: pd.DataFrame) -> Drawn:
     left.set(yticks=y, yticklabels=means.index, xlabel="r of generated answers with the truth")
     left.set_title("a  unlocking on the other half")
     left.legend(fontsize="small")
-    steps = losses.groupby(["source", "step"])["loss"].mean().reset_index()
+    steps = losses.groupby(["start", "source", "step"])["loss"].mean().reset_index()
     for source, colour in (("suppressed", house.ORANGE), ("erased", house.BLUE)):
-        part = steps[steps["source"] == source]
-        right.plot(part["step"] + 1, part["loss"], color=colour, label=source)
+        for start, style, whose in (("gated", "-", ""), ("skills", ":", ", never planted")):
+            part = steps[(steps["source"] == source) & (steps["start"] == start)]
+            right.plot(
+                part["step"] + 1, part["loss"], style, color=colour, label=f"{source}{whose}"
+            )
     right.set(xlabel="step of relearning", ylabel="loss above the target's entropy (nats)")
     right.set_title("b  savings in relearning")
     right.legend(fontsize="small")
