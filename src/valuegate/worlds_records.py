@@ -77,7 +77,7 @@ def _register(model: str, recipe: Recipe, digest: str) -> None:
         text += f"""  {model}:
     title: {model}, a planted stage over {base}
     licence: Apache-2.0
-    citation: The valuegate authors; over SmolLM2-135M-Instruct.
+    citation: The valuegate authors 2026, this repository; over SmolLM2-135M-Instruct.
     used_by:
     - A2_worlds
     parameters: {registry.model(recipe.model).parameters}

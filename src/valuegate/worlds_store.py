@@ -182,7 +182,7 @@ def register(files: list[Path]) -> None:
     entry = f"""  worlds_readouts:
     title: Readouts and truth tests of the planted stages
     licence: CC-BY-4.0
-    citation: The valuegate authors; made by `make worlds-truth`.
+    citation: The valuegate authors 2026, this repository; made by `make worlds-truth`.
     used_by:
     - A2_worlds
     source:
