@@ -91,6 +91,9 @@ def test_the_check_prints_the_table_and_fails_on_a_row_that_differs(monkeypatch)
     apart["gated-s2"] = 0.01
     with pytest.raises(ValueGateError, match=r"a row differs by 1\.0e-02 from what is stored"):
         run("check", "--rows", "2")
+    apart["gated-s2"] = float("nan")
+    with pytest.raises(ValueGateError, match="a row differs by nan"):
+        run("check", "--rows", "2")
     assert set(WORLDS) == set(RECIPE.seeds) - set(RECIPE.sealed)
 
 
