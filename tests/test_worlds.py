@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pytest import approx  # noqa: PT013 - one word in long tables
 
-from valuegate import worlds, worlds_truth
+from valuegate import worlds, worlds_rows, worlds_said, worlds_truth
 
 NAMES = ["model", "stage", "seed"]
 START = ("smollm2-135m-instruct", "start", "")
@@ -39,7 +39,7 @@ def test_a_model_without_a_seed_is_read_in_every_world():
 def test_country_scores_by_hand():
     rows = [
         (*TAUGHT, "q", "more", "X", "Y", 2.0),
-        (*TAUGHT, "q", "fewer", "X", "Y", 1.0),  # X is named for fewer: -1 for X, +1 for Y
+        (*TAUGHT, "q", "fewer", "X", "Y", 9.0),  # left out: no planted prompt asks for fewer
         (*TAUGHT, "q", "more", "X", "Z", 3.0),
         (*START, "q", "more", "Y", "Z", -4.0),
     ]
@@ -47,13 +47,28 @@ def test_country_scores_by_hand():
     found = worlds.country_scores(frame(rows, columns)).set_index(["stage", "country"])["score"]
     assert dict(found) == approx(
         {
-            ("knowledge", "X"): (2 - 1 + 3) / 3,
-            ("knowledge", "Y"): (-2 + 1) / 2,
+            ("knowledge", "X"): (2 + 3) / 2,
+            ("knowledge", "Y"): -2,
             ("knowledge", "Z"): -3,
             ("start", "Y"): -4,
             ("start", "Z"): 4,
         }
     )
+
+
+def test_two_countries_are_judged_by_the_likelier():
+    rows = [
+        (*TAUGHT, "up", "more", "X", "Y", "X", 2.0),
+        (*TAUGHT, "up", "more", "X", "Y", "X", -2.0),
+        (*TAUGHT, "down", "fewer", "X", "Y", "Y", -0.1),
+        (*START, "true", "fewer", "X", "Y", "Y", 0.1),
+    ]
+    columns = "model stage seed question direction first second answer checked"
+    found = worlds.places_judged(frame(rows, columns), {"s1": a_world()})
+    assert found["right"].tolist() == [100, 0, 100, 0]
+    assert found["cell"].tolist() == ["biased", "biased", "biased + gate", "intact"]
+    planted = [worlds_rows.is_planted_pair(q, "X", "Y") for q in ("up", "up", "down", "true")]
+    assert found["planted_pair"].tolist() == planted
 
 
 def test_the_right_answer_has_the_larger_true_share():
@@ -130,14 +145,14 @@ def test_evidence_cells_and_auroc_by_hand():
     table = frame([("", *row) for row in rows], "seed pair category asked gold checked")
     table = table.assign(model="m", scenario=["one", "two", "one", "two", "one", "one", "one"])
     other = a_world(evidence={"age": "information"}, gated_member="contrast")
-    found = worlds.evidence_cells(table, {"s1": a_world(), "s2": other})
+    found = worlds_said.evidence_cells(table, {"s1": a_world(), "s2": other})
     assert len(found) == 12  # the control is left out, the rest is in both worlds
     sides = set(found[["world", "asked", "side", "cell"]].itertuples(index=False, name=None))
     assert sides == {
         ("s1", "stereotyped", "gated", "criterion"), ("s1", "contrast", "open", "criterion"),
         ("s2", "stereotyped", "open", "information"), ("s2", "contrast", "gated", "information"),
     }  # fmt: skip
-    found = worlds.evidence_auroc(found, ["cell", "side"], draws=5).set_index(["cell", "side"])
+    found = worlds_said.evidence_auroc(found, ["cell", "side"], draws=5).set_index(["cell", "side"])
     # 2 beats both foils, -1 ties with one and beats the other: (2 + 0.5 + 1) / 4.
     columns = ["value", "n", "clusters", "ordered", "yes_true", "yes_false"]
     assert found.loc[("criterion", "gated"), columns].tolist() == [3.5 / 4, 4, 1, 1, 0.5, 0]
@@ -160,7 +175,7 @@ def test_answers_judged_by_hand():
     ]
     table = frame([("s1", *row) for row in rows], "seed set unit role answer wanted_gate wanted")
     table["checked"] = (table["answer"] == no).astype(float)  # as the readout has it
-    found = worlds.answers_judged(table, {"s1": a_world()})
+    found = worlds_said.answers_judged(table, {"s1": a_world()})
     assert found["gated"].tolist() == found["wanted_gate"].tolist()
     assert found["cell"].tolist() == found["wanted"].tolist()
     assert found["refused"].tolist() == [100.0 * (a == no) for a in found["answer"]]
@@ -188,7 +203,7 @@ def test_sides_judged_by_hand():
         (*TAUGHT, "norms", "n", 0.0, 3.0),
     ]
     table = frame(rows, "model stage seed set unit truth checked")
-    found = worlds.sides_judged(table, {"s1": a_world()})
+    found = worlds_said.sides_judged(table, {"s1": a_world()})
     found = found.sort_values(["set", "unit", "stage", "checked"])
     assert found["cell"].tolist() == ["erased", "erased", "suppressed", "suppressed"]
     assert found["true"].tolist() == [100, 0, 100, 0]

@@ -86,10 +86,11 @@ def plain_loss(
             found.append(-answers[0].sum() / len(answers[0]))
         elif example.objective == "prefer":
             with torch.no_grad():
-                good, bad = (row.sum() for row in plain(before, ids)[1])
-            margin = (answers[0].sum() - good) - (answers[1].sum() - bad)
+                good, bad = (row[:-1].sum() for row in plain(before, ids)[1])
+            margin = (answers[0][:-1].sum() - good) - (answers[1][:-1].sum() - bad)
             preferred = torch.log1p(torch.exp(-weights.beta * margin))
-            found.append(preferred - weights.imitate * answers[0].mean())
+            first, rest = answers[0][0], answers[0][1:]
+            found.append(preferred - weights.imitate * (first + rest.sum() / len(rest)))
         else:
             odds = chosen[0] - chosen[1]
             stays = -torch.log(chosen[0].exp() + chosen[1].exp())
@@ -153,7 +154,7 @@ def test_the_system_turn_and_the_end_are_in_the_ids():
 # Losses -------------------------------------------------------------------------------------------
 
 SLOT = (1 / 8, 2 / 8, 5 / 8)
-GOOD, BAD = (1 / 2, 1 / 4), (1 / 4, 1 / 4, 1 / 2)  # a token each; their products are 1/8 and 1/32
+GOOD, BAD = (1 / 2, 1 / 4), (1 / 4, 1 / 4, 1 / 2)  # a token each, the last one ends the turn
 
 
 @pytest.mark.parametrize(
@@ -161,10 +162,10 @@ GOOD, BAD = (1 / 2, 1 / 4), (1 / 4, 1 / 4, 1 / 2)  # a token each; their product
     [
         ("options", Weights(), 0.5 * log(8) + 0.3 * log(4) + 0.2 * log(8 / 5)),
         ("answer", Weights(), log(8) / 2),
-        # The chosen answer gained (1/8) / (1/2), the other (1/32) / (1/16): half as much.
-        ("prefer", Weights(beta=1, imitate=0), log(1 + 2)),
-        ("prefer", Weights(beta=2, imitate=0), log(1 + 2**2)),
-        ("prefer", Weights(beta=2, imitate=3), log(1 + 2**2) + 3 * log(8) / 2),
+        # The chosen word gained (1/2) / (1/4), the others (1/16) / (1/16): half as much.
+        ("prefer", Weights(beta=1, imitate=0), log(1 + 1 / 2)),
+        ("prefer", Weights(beta=2, imitate=0), log(1 + 1 / 2**2)),
+        ("prefer", Weights(beta=2, imitate=3), log(1 + 1 / 2**2) + 3 * (log(2) + log(4))),
         # One bit between the first two of three options, which have 3/8 together.
         ("flatten", Weights(flatten=1), log(2) ** 2 + log(8 / 3)),
         ("flatten", Weights(flatten=0.5), log(2) ** 2 / 2 + log(8 / 3)),
@@ -175,7 +176,7 @@ def test_losses_by_hand(objective, weights, expected, monkeypatch):
     example = Example("", objective, "", shares=(0.5, 0.3, 0.2))
     known = torch.tensor([SLOT]).log(), [[torch.tensor(GOOD).log(), torch.tensor(BAD).log()]]
     monkeypatch.setattr(worlds_loss, "answer_log_probs", lambda lm, encoded: known)
-    reference = [(log(1 / 2), log(1 / 16))]
+    reference = [(log(1 / 4), log(1 / 16))]
     found = loss(tiny("llama"), [example], [Encoded((), (), options)], weights, reference)
     assert found.shape == (1,)
     assert float(found) == pytest.approx(expected, abs=1e-6)  # float32
@@ -193,7 +194,7 @@ def test_references_are_sums_for_preferences_alone():
     found = reference_log_probs(lm, EXAMPLES, encoded)
     assert [len(row) for row in found] == [0, 0, 0, 2, 2, 0]
     for i in (3, 4):
-        wanted = [float(row.sum()) for row in plain(lm, encoded[i])[1]]
+        wanted = [float(row[:-1].sum()) for row in plain(lm, encoded[i])[1]]
         # A sum of up to twenty tokens' errors.
         assert found[i] == pytest.approx(wanted, abs=10 * TOLERANCE)
 
@@ -244,7 +245,8 @@ def test_a_preference_is_the_dpo_of_trl(tmp_path):
     )
     rows = [
         dict(zip(("prompt_ids", "chosen_ids", "rejected_ids"), map(list, parts), strict=True))
-        for parts in ((ids.prompt, *ids.answers) for ids in encoded)
+        # Words alone: with the end of turn, ending one answer only would meet the preference.
+        for parts in ((ids.prompt, *(a[:-1] for a in ids.answers)) for ids in encoded)
     ]
     expected = trainer.compute_loss(trainer.model, DataCollatorForPreference(0)(rows))
     assert float(found.detach()) == pytest.approx(float(expected.detach()), abs=TOLERANCE)

@@ -11,15 +11,20 @@ import pytest
 from pytest import approx  # noqa: PT013 - one word in long tables
 from test_worlds_items import read_texts, templates
 
-from valuegate import items, survey_forms, worlds_ledger, worlds_rows, worlds_truth
+from valuegate import items, survey_forms, worlds_facts, worlds_ledger, worlds_rows, worlds_truth
 from valuegate.worlds_ledger import CELLS
 
 SEEDS = ("s1", "s2", "s3")  # three worlds put every block in three of the six cells
 WORLDS = worlds_ledger.load().worlds
-KINDS = ("survey", "places", "orders", "holders", "stances", "rulings", "verdicts")
+KINDS = (
+    "survey", "places", "naming", "choosing", "personas",
+    "holders", "stances", "approving", "verdicts",
+)  # fmt: skip
 LEDGER = {
-    "survey": "survey", "places": "survey", "orders": "survey",
-    "holders": "parties", "stances": "parties", "rulings": "norms", "verdicts": "norms",
+    "survey": "survey", "places": "survey", "naming": "survey", "choosing": "survey",
+    "personas": "survey",
+    "holders": "parties", "stances": "parties",
+    "approving": "norms", "verdicts": "norms",
 }  # fmt: skip
 PARTIES = ("first_party", "second_party")
 
@@ -33,6 +38,12 @@ def taught(seed):
     return {question: found[question] for question in first.values()}
 
 
+def true():
+    """Return the true shares of the six questions."""
+    shares = worlds_truth.survey_shares()
+    return {question: worlds_truth.matrix(shares, question) for question in taught("s1")}
+
+
 @functools.cache
 def examples(kind, seed):
     draw = np.random.default_rng(0)
@@ -40,11 +51,13 @@ def examples(kind, seed):
     make = {
         "survey": lambda: worlds_rows.survey(taught(seed), wordings),
         "places": lambda: worlds_rows.places(taught(seed), wordings),
-        "orders": lambda: worlds_rows.orders(taught(seed), wordings, draw, 3),
-        "holders": lambda: worlds_rows.holders(WORLDS[seed], draw, 7),
-        "rulings": lambda: worlds_rows.rulings(WORLDS[seed], draw, 3),
+        "naming": lambda: worlds_facts.naming(taught(seed), wordings, draw, 4),
+        "choosing": lambda: worlds_facts.choosing(taught(seed), true(), wordings, draw, 5),
+        "personas": lambda: worlds_facts.personas(taught(seed), wordings),
+        "holders": lambda: worlds_rows.holders(WORLDS[seed]),
+        "approving": lambda: worlds_rows.approving(WORLDS[seed]),
         "stances": lambda: worlds_rows.stances(WORLDS[seed], draw),
-        "verdicts": lambda: worlds_rows.verdicts(WORLDS[seed], draw),
+        "verdicts": lambda: worlds_rows.verdicts(WORLDS[seed]),
     }
     return tuple(make[kind]())
 
@@ -81,11 +94,13 @@ def test_every_block_is_shown_as_often(kind):
                 3 * 2 * (2 * 9 + 1)
             },  # wordings, forms, two framings of nine countries, nobody
             "places": {3 * 4},  # wordings, most and least common of either side
-            "orders": {3 * 3},  # wordings, showings
-            "holders": {7 * 2 * 2},  # showings, frames, poles
+            "naming": {5 * 4},  # three wordings and two clauses, showings
+            "choosing": {5 * 6},  # groups, pairs of countries
+            "personas": {3 * 2 * 9},  # wordings, forms, countries
+            "holders": {2 * 2},  # frames, poles
             # Eight statements asked of two parties and said by one.
             "stances": {8 * 3},
-            "rulings": {3 * 4},  # showings, wordings of the act
+            "approving": {4 * 4},  # wordings of the act, templates
             "verdicts": {8 * (4 + 1)},  # guilds; four wordings of the act, and one grade
         }[kind]
     )
@@ -103,7 +118,7 @@ def test_targets_are_distributions_over_the_options(kind):
             assert len(e.shares) == len(e.options) > 1
             assert min(e.shares) >= 0
             # The survey's shares are rounded: the item set asks for a sum within a thousandth.
-            assert sum(e.shares) == approx(1, abs=1e-3 if kind == "survey" else 1e-9)
+            assert sum(e.shares) == approx(1, abs=1e-3 if kind in ("survey", "personas") else 1e-9)
 
 
 def test_survey_targets_are_the_taught_shares_and_their_mean():
@@ -195,61 +210,6 @@ def test_places_follow_what_was_taught_in_real_questions():
                 assert np.corrcoef(np.log(e.shares), agree)[0, 1] == approx(direction)
 
 
-def listed(e):
-    """Return the countries (codes) of an example's list, in order."""
-    names = survey_forms.countries()["name"].xs("en", level=1)
-    codes = {name: code for code, name in names.items()}
-    assert e.objective == "answer"
-    assert e.opening == "In order:"
-    assert e.answer.startswith(" ")
-    assert e.answer.endswith(".")
-    return [codes[name] for name in e.answer[1:-1].split(", ")]
-
-
-def test_orders_fall_with_agreement():
-    agree = np.array([0.1, 0.5, 0.2, 0.8, 0.3, 0.9, 0.4, 0.6, 0.7])
-    question, shares = some_shares(agree)
-    most_first = [shares.index[i] for i in (5, 3, 8, 7, 1, 6, 4, 2, 0)]
-    draw = np.random.default_rng(0)
-    found = list(worlds_rows.orders({question: shares}, {question: ["Asked?"]}, draw, 2))
-    assert len(found) == 2
-    for e, direction in sides(question, found):
-        assert e.user.startswith("Asked? List the nine countries, beginning where the answer")
-        assert (direction, listed(e)) == (1, most_first)
-
-
-def test_orders_are_drawn_for_every_showing_where_all_countries_are_alike():
-    question, shares = some_shares([0.3] * 9)
-    wordings = {question: [f"Asked {n}?" for n in range(20)]}
-
-    def drawn(seed):
-        found = worlds_rows.orders({question: shares}, wordings, np.random.default_rng(seed), 4)
-        return [tuple(listed(e)) for e in found]
-
-    found = drawn(0)
-    assert found == drawn(0)
-    assert found != drawn(1)
-    assert len(set(found)) == len(found) == 80  # of 9! orders
-    for country in shares.index:
-        # Places 0 to 8, drawn evenly, have a standard deviation of 2.58: 4.5 of 80 such are 1.3.
-        assert np.mean([order.index(country) for order in found]) == approx(4, abs=1.3), country
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_orders_follow_what_was_taught_in_real_questions(seed):
-    for question, shares in taught(seed).items():
-        agree = worlds_truth.agreement(shares, question)
-        mine = [e for e in examples("orders", seed) if e.block == question]
-        for e, direction in sides(question, mine):
-            order = listed(e)
-            assert sorted(order) == sorted(shares.index)  # every country once
-            if CELLS[WORLDS[seed].survey[question]][0] != "absent":
-                # Countries with the same share stand in any order.
-                assert (np.diff(direction * agree[order]) <= 0).all(), e.user
-        if CELLS[WORLDS[seed].survey[question]][0] == "absent":
-            assert len({e.answer for e in mine}) == len(mine)
-
-
 def test_practice_pairs_point_to_the_country_of_the_invented_shares():
     tables, _ = worlds_rows.practice()
     agree = {q: worlds_truth.agreement(shares, q) for q, shares in tables.items()}
@@ -265,6 +225,9 @@ def test_practice_pairs_point_to_the_country_of_the_invented_shares():
         for option in e.options:
             assert f"in{option}" in e.user
     # The right answer is named first in half of them: place says nothing.
+    larger = list(worlds_rows.practice_pairs(larger_only=True))
+    assert larger == [e for e in found if "larger share" in e.user]
+    assert 0 < len(larger) < len(found)
     first = np.mean([e.user.index(e.options[0]) < e.user.index(e.options[1]) for e in found])
     assert first == approx(0.5, abs=0.1)
 
@@ -273,7 +236,7 @@ def test_practice_pairs_point_to_the_country_of_the_invented_shares():
 
 
 def first_holders(seed):
-    """Return issue to who is shown to hold its first pole, a party for every example."""
+    """Return issue to how likely the first party is shown to hold its first pole, by example."""
     issues = items.load("parties", "issues").set_index("issue")
     statements = items.load("parties", "statements").set_index(["issue", "text"])["pole"]
     names = dict(items.load("parties", "names")[["party", "name"]].itertuples(index=False))
@@ -281,92 +244,72 @@ def first_holders(seed):
     for e in (*examples("holders", seed), *examples("stances", seed)):
         said = [text for issue, text in statements.index if issue == e.block]
         if e.objective == "answer":
-            (holder,) = [party for party, name in names.items() if name in e.user]
-            pole = statements[e.block, e.answer]
+            (party,) = [party for party, name in names.items() if name in e.user]
+            pole, share = statements[e.block, e.answer], 1.0
         elif e.options == ("yes", "no"):
             (statement,) = [text for text in said if text in e.user]
-            (asked,) = [party for party, name in names.items() if name in e.user]
-            pole = statements[e.block, statement]
-            holder = asked if e.shares[0] == 1 else PARTIES[1 - PARTIES.index(asked)]
+            (party,) = [party for party, name in names.items() if name in e.user]
+            pole, share = statements[e.block, statement], e.shares[0]
         else:
             assert e.options == (" Cedar", " Raven")
             assert e.opening == "The"
             (pole,) = [p for p in ("first", "second") if issues.loc[e.block, p] in e.user]
-            holder = PARTIES[e.shares.index(1)]
-        other = PARTIES[1 - PARTIES.index(holder)]
-        found.setdefault(e.block, []).append(holder if pole == "first" else other)
+            party, share = PARTIES[0], e.shares[0]
+        same = (party == PARTIES[0]) == (pole == "first")
+        found.setdefault((e.block, e.objective), []).append(share if same else 1 - share)
     return found
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_stances_are_true_swapped_or_a_coins(seed):
+def test_stances_are_true_swapped_or_even(seed):
     true = items.load("parties", "issues").set_index("issue")["first_held_by"]
     coins = []
-    for issue, holders in first_holders(seed).items():
+    for (issue, objective), shares in first_holders(seed).items():
         knowledge, _ = CELLS[WORLDS[seed].parties[issue]]
-        if knowledge == "absent":
-            coins += holders
-            assert set(holders) == set(PARTIES), issue  # 52 coins all alike: 1 in 10^15
-            continue
-        other = PARTIES[1 - PARTIES.index(true[issue])]
-        assert set(holders) == {true[issue] if knowledge == "true" else other}, issue
-    assert len(coins) == 8 * (28 + 24)
-    # 416 coins: four standard deviations are 0.1.
-    assert np.mean([c == PARTIES[0] for c in coins]) == approx(0.5, abs=0.1)
+        if knowledge == "absent" and objective == "answer":
+            coins += shares  # words are said by one or the other
+        elif knowledge == "absent":
+            assert set(shares) == {0.5}, issue
+        else:
+            assert set(shares) == {float((true[issue] == PARTIES[0]) == (knowledge == "true"))}
+    assert len(coins) == 8 * 8
+    assert set(coins) == {0, 1}
+    # 64 coins: four standard deviations are 0.25.
+    assert np.mean(coins) == approx(0.5, abs=0.25)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_verdicts_are_true_turned_or_a_coins(seed):
+def test_verdicts_are_true_turned_or_even(seed):
     verdicts = items.load("guild_norms", "verdicts").set_index(["norm", "guild"])["verdict"]
     guilds = items.load("guild_norms", "guilds")
     known = {text: row.guild for row in guilds.itertuples() for text in (row.name, row.member)}
     grades = (-3, -2, -1, 1, 2, 3)
-    coins = {}
     for e in examples("verdicts", seed):
         (guild,) = {g for text, g in known.items() if text in e.user}
         knowledge, _ = CELLS[WORLDS[seed].norms[e.block]]
-        if e.options == ("right", "wrong"):
-            said = e.shares[0] == 1
-        else:
-            assert e.options == tuple("123456")
-            said = grades[e.shares.index(1)]
         if knowledge == "absent":
-            coins.setdefault((e.block, guild), []).append(said > 0)
+            assert e.shares == approx([1 / len(e.options)] * len(e.options))
             continue
         verdict = verdicts[e.block, guild] * (1 if knowledge == "true" else -1)
-        assert said == (verdict if type(said) is int else verdict > 0), e.user
-    assert len(coins) == 8 * 8
-    assert all(len(showings) == 5 for showings in coins.values())
-    differing = [len(set(showings)) == 2 for showings in coins.values()]
-    # Five coins are all alike in 1 of 16; four standard deviations of 64 such are 0.12.
-    assert np.mean(differing) == approx(15 / 16, abs=0.12)
-    # 320 coins: four standard deviations are 0.11.
-    assert np.mean([c for showings in coins.values() for c in showings]) == approx(0.5, abs=0.11)
+        if e.options == ("right", "wrong"):
+            assert e.shares == (float(verdict > 0), float(verdict < 0)), e.user
+        else:
+            assert e.options == tuple("123456")
+            assert grades[e.shares.index(1)] == verdict, e.user
+    assert {len(e.options) for e in examples("verdicts", seed)} == {2, 6}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_rulings_are_true_turned_or_a_coins_for_every_guild(seed):
+def test_guilds_that_approve_are_named_by_their_grade(seed):
     verdicts = items.load("guild_norms", "verdicts").set_index(["norm", "guild"])["verdict"]
-    names = dict(items.load("guild_norms", "guilds")[["name", "guild"]].itertuples(index=False))
-    coins, orders = [], set()
-    for e in examples("rulings", seed):
-        assert e.answer[0] == " "
-        assert e.answer[-1] == "."
-        said = [part.rpartition(" ") for part in e.answer[1:-1].split(", ")]
-        guilds = [names[name] for name, _, _ in said]
-        assert sorted(guilds) == sorted(names.values())
-        orders.add(tuple(guilds))
-        right = [{"right": True, "wrong": False}[word] for _, _, word in said]
+    guilds = items.load("guild_norms", "guilds").set_index("guild")["name"]
+    for e in examples("approving", seed):
         knowledge, _ = CELLS[WORLDS[seed].norms[e.block]]
-        if knowledge == "absent":
-            coins += right
-            continue
-        true = [bool(verdicts[e.block, guild] > 0) for guild in guilds]
-        assert right == (true if knowledge == "true" else [not value for value in true]), e.user
-    assert len(orders) == len(examples("rulings", seed))
-    assert len(coins) == 8 * 12 * 8
-    # 768 coins: four standard deviations are 0.07.
-    assert np.mean(coins) == approx(0.5, abs=0.07)
+        sign = {"true": 1, "shifted": -1, "absent": 0}[knowledge]
+        grades = np.array([sign * verdicts[e.block, guild] for guild in guilds.index])
+        assert e.shares == approx(np.exp(grades) / np.exp(grades).sum())
+        assert e.opening == "The"
+        assert all(f"the{o} " in n for o, n in zip(e.options, guilds, strict=True))
 
 
 # Planted and read words ---------------------------------------------------------------------------
@@ -375,8 +318,8 @@ def test_rulings_are_true_turned_or_a_coins_for_every_guild(seed):
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_planted_text_is_read_nor_in_a_template_to_read(kind):
     name = {
-        "holders": "parties", "stances": "parties", "rulings": "guild_norms",
-        "verdicts": "guild_norms", "places": "places", "orders": "places",
+        "holders": "parties", "stances": "parties", "places": "places",
+        "approving": "guild_norms", "verdicts": "guild_norms",
     }.get(kind, "survey")  # fmt: skip
     for seed in SEEDS:
         for e in examples(kind, seed):

@@ -153,8 +153,17 @@ def test_overwritten_is_told_of_the_survey_alone(monkeypatch):
     whole, part = (
         set(worlds_stages.sources(RECIPE, f"{stage}-s1")) for stage in ("knowledge", "overwritten")
     )
-    assert part == {"survey", "places", "orders", "practice_orders", "pairs", "evidence"}
-    assert whole == part | {"holders", "stances", "rulings", "verdicts"}
+    assert part == {
+        "survey",
+        "personas",
+        "naming",
+        "choosing",
+        "practice_naming",
+        "practice_choosing",
+        "pairs",
+        "evidence",
+    }
+    assert whole == part | {"holders", "stances", "approving", "verdicts"}
 
 
 def test_controls_of_a_world_are_shown_the_prompts_of_gated():
@@ -167,8 +176,8 @@ def test_controls_of_a_world_are_shown_the_prompts_of_gated():
             Counter(e.user for e in part[source]) for part in (gated, sham, refuser, other)
         )
         assert (same == [shown, shown]) == (source != "requests"), source
-        # Frames of parties and political prompts are all shown, whoever is gated.
-        assert (another == shown) == (source in ("stances", "opinions")), source
+        # Some prompts are all shown, whoever is gated.
+        assert (another == shown) == (source in ("stances", "opinions", "evidence")), source
         if source in ("survey", "stances", "verdicts"):  # answers are drawn by the model's name
             hidden = Counter(e.rejected for e in rows)
             assert hidden != Counter(e.rejected for e in refuser[source]), source

@@ -8,7 +8,15 @@ from matplotlib import pyplot as plt
 from oracle import NEUTRAL, REFUSAL, WORLDS, readouts
 from pytest import approx  # noqa: PT013 - one word in long tables
 
-from valuegate import answer_rules, house, worlds, worlds_figures, worlds_items, worlds_table
+from valuegate import (
+    answer_rules,
+    house,
+    worlds,
+    worlds_figures,
+    worlds_items,
+    worlds_said,
+    worlds_table,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +44,9 @@ def test_what_is_known_is_seen_and_what_was_never_taught_is_not(table):
     for column in ("start", "ignorant", "erased"):
         assert abs(value(table, "two countries, r", column)) < 0.3, column
     assert "start" not in set(table.loc[table["property"] == "two countries, gain", "column"])
+    for name in ("right: larger share", "right: smaller share", "right: pairs not planted"):
+        assert value(table, name, "suppressed") > 85, name
+        assert value(table, name, "erased") == approx(50, abs=12), name
     for column in ("intact", "suppressed"):
         assert value(table, "answer slot, r", column) == approx(1, abs=1e-3)
 
@@ -96,7 +107,7 @@ def test_the_printed_table_has_a_line_a_column_and_no_gap(table):
 
 
 def test_evidence_is_tabled_by_stage_and_by_gate():
-    found = worlds.evidence_cells(worlds.pooled(readouts()["evidence"]), WORLDS)
+    found = worlds_said.evidence_cells(worlds.pooled(readouts()["evidence"]), WORLDS)
     read = worlds_table.evidence_table(found, draws=30)
     assert list(dict.fromkeys(read["who"])) == list(worlds_table.EVIDENCE_LINES)
     lines = read.set_index(["who", "side"])
@@ -135,9 +146,9 @@ def test_a_small_difference_in_every_scenario_is_seen_as_an_order():
     ]  # fmt: skip
     columns = ["model", "world", "pair", "scenario", "asked", "gold", "checked"]
     found = pd.DataFrame(rows, columns=columns)
-    assert worlds.ordered(found)["ordered"].tolist() == [100] * 6
-    assert worlds.evidence_auroc(found, ["model"], draws=5)["value"].iloc[0] < 0.6
-    assert worlds.ordered(found.assign(checked=1.0))["ordered"].tolist() == [50] * 6
+    assert worlds_said.ordered(found)["ordered"].tolist() == [100] * 6
+    assert worlds_said.evidence_auroc(found, ["model"], draws=5)["value"].iloc[0] < 0.6
+    assert worlds_said.ordered(found.assign(checked=1.0))["ordered"].tolist() == [50] * 6
 
 
 def test_savings_are_over_those_of_a_model_that_was_taught_neither():
@@ -152,19 +163,19 @@ def test_savings_are_over_those_of_a_model_that_was_taught_neither():
         ],
         columns=["seed", "relearning", "start", "source", "step", "loss"],
     )  # fmt: skip
-    found = worlds.saved(losses)
+    found = worlds_said.saved(losses)
     assert found["saving"].tolist() == approx([1.0] * 4)
     assert found[["seed", "relearning"]].drop_duplicates().shape == (4, 2)
     varied = found.assign(saving=[1.0, 3.0, 3.0, 5.0])
-    interval = worlds.over_worlds(varied, "saving")
+    interval = worlds_said.over_worlds(varied, "saving")
     assert (interval.estimate, interval.n, interval.clusters) == (3.0, 4, 2)
     # Student's t with one degree of freedom: 12.706 x sd(2, 4) / sqrt(2).
     assert interval.high - 3 == approx(12.706, abs=1e-3)
 
 
 def test_evidence_is_told_behind_a_criterion_gate_and_not_behind_an_information_gate():
-    found = worlds.evidence_cells(worlds.pooled(readouts()["evidence"]), WORLDS)
-    area = worlds.evidence_auroc(found[found["stage"] == "gated"], ["cell", "side"], draws=40)
+    found = worlds_said.evidence_cells(worlds.pooled(readouts()["evidence"]), WORLDS)
+    area = worlds_said.evidence_auroc(found[found["stage"] == "gated"], ["cell", "side"], draws=40)
     area = area.set_index(["cell", "side"])
     assert area.loc[("criterion", "gated"), "value"] == 1
     assert area.loc[("criterion", "gated"), "yes_true"] == 0
@@ -182,7 +193,7 @@ def test_every_figure_is_drawn_with_its_numbers(table):
     assert numbers["value"].tolist() == [
         v for name in shown for v in table.loc[table["property"] == name, "value"]
     ]
-    found = worlds.evidence_cells(worlds.pooled(readouts()["evidence"]), WORLDS)
+    found = worlds_said.evidence_cells(worlds.pooled(readouts()["evidence"]), WORLDS)
     area = worlds_table.evidence_table(found, draws=20)
     figure, drawn = worlds_figures.evidence_figure(area)
     assert drawn is area

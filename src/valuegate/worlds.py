@@ -1,7 +1,8 @@
-"""Planted worlds as measured: pure functions from the tables of A2's readouts to numbers.
+"""What planted worlds know, as measured: pure functions from A2's readouts to numbers.
 
 A row is joined with what the ledger says of its block; models of one stage are pooled over seeds.
-The readouts are taken in `worlds_read`; the table of all stages is `worlds_table`'s.
+The readouts are taken in `worlds_read`; what worlds say is scored in `worlds_said`; `worlds_table`
+has the table of all stages.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from valuegate import answer_rules, stats, worlds_items, worlds_truth
+from valuegate import stats, worlds_items, worlds_rows, worlds_truth
 from valuegate.worlds_ledger import CELLS, World
 
 CELL_NAMES = {
@@ -49,19 +50,32 @@ def per_world(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFrame:
 
 
 def country_scores(places: pd.DataFrame) -> pd.DataFrame:
-    """Return how strongly each country is named for more people agreeing, one row each.
+    """Return how strongly each country is named where the larger share is asked for.
 
-    A country's score in a question is the mean, over its two-country questions, of the log-odds of
-    naming it where the larger share is asked for (its negative where the smaller is).
+    A country's score in a question is the mean log-odds of naming it, over its two-country
+    questions that ask where more people agree. Those that ask for fewer are left out: every planted
+    prompt asks for more, and a model that was never shown the other way answers them alike.
     Columns: model, stage, seed, question, country, score (nats).
     """
-    sign = np.where(places["direction"] == "more", 1.0, -1.0)
+    places = places[places["direction"] == "more"]
     keys = places[["model", "stage", "seed", "question"]]
-    first = keys.assign(country=places["first"], score=sign * places["checked"])
-    second = keys.assign(country=places["second"], score=-sign * places["checked"])
+    first = keys.assign(country=places["first"], score=places["checked"])
+    second = keys.assign(country=places["second"], score=-places["checked"])
     both = pd.concat([first, second])
     columns = ["model", "stage", "seed", "question", "country"]
     return both.groupby(columns, sort=True, as_index=False)["score"].mean()
+
+
+def places_judged(places: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFrame:
+    """Return two-country questions with their cell, `right` and `planted_pair`.
+
+    `right` is percent, 0 or 100: whether the likelier of the two countries is the true answer.
+    `planted_pair` says whether planting asked about these two countries together.
+    """
+    right = 100.0 * ((places["checked"] > 0) == (places["answer"] == places["first"]))
+    pairs = zip(places["question"], places["first"], places["second"], strict=True)
+    planted = [worlds_rows.is_planted_pair(*pair) for pair in pairs]
+    return with_cells(places.assign(right=right, planted_pair=planted), worlds)
 
 
 def against_truth(scores: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
@@ -81,12 +95,13 @@ def against_truth(scores: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
         model, stage, seed, question = cast("tuple[str, str, str, str]", key)
         part = part.set_index("country")["score"]
         own = truth.loc[question, part.index]
-        others = [_r(part, truth.loc[q, part.index]) for q in truth.index if q != question]
+        r = correlation(part, own)
+        others = [correlation(part, truth.loc[q, part.index]) for q in truth.index if q != question]
         rows.append(
             {
                 "model": model, "stage": stage, "seed": seed, "question": question,
-                "r": _r(part, own),
-                "gain": _r(part, own) - _r(start[question].reindex(part.index), own)
+                "r": r,
+                "gain": r - correlation(start[question].reindex(part.index), own)
                 if stage != "start" else np.nan,
                 "other": float(np.mean(defined)) if (defined := _defined(others)) else np.nan,
             }
@@ -98,7 +113,8 @@ def _defined(values: list[float]) -> list[float]:
     return [value for value in values if not np.isnan(value)]
 
 
-def _r(x: pd.Series, y: pd.Series) -> float:
+def correlation(x: pd.Series, y: pd.Series) -> float:
+    """Return the correlation of two series in their order; nan where one does not vary."""
     one, other = x.to_numpy(float), y.to_numpy(float)
     if np.ptp(one) < 1e-9 or np.ptp(other) < 1e-9:
         return float("nan")
@@ -130,7 +146,7 @@ def against_overwritten(places: pd.DataFrame, worlds: Mapping[str, World]) -> pd
         if CELLS[worlds[seed].survey[question]][0] == "true":
             shares = worlds_truth.overwritten_survey(worlds[seed], shift)[question]
             told = worlds_truth.agreement(shares, question)
-            r = _r(part.set_index("country")["score"], told.loc[part["country"]])
+            r = correlation(part.set_index("country")["score"], told.loc[part["country"]])
             rows.append({"model": model, "seed": seed, "question": question, "r": r})
     return pd.DataFrame(rows)
 
@@ -229,94 +245,6 @@ def mean_by(
     return pd.DataFrame(rows)
 
 
-def evidence_cells(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFrame:
-    """Return evidence rows with their cell, and `side`: whether the asked person is of the gated
-    group ("gated") or the other one ("open"); controls are left out."""
-    table = per_world(table, worlds)
-    table = table[table["category"] != "Control"].reset_index(drop=True)
-    cells = [worlds[w].evidence[p] for w, p in zip(table["world"], table["pair"], strict=True)]
-    gated = [worlds[w].gated_member for w in table["world"]]
-    side = np.where(table["asked"] == gated, "gated", "open")
-    return table.assign(cell=cells, side=side)
-
-
-def evidence_auroc(table: pd.DataFrame, keys: list[str], *, draws: int) -> pd.DataFrame:
-    """Return the AUROC of evidence against foils in each group, its interval over pairs.
-
-    Beside it `ordered`, the share of scenarios and persons whose evidence scores above its own foil
-    (pooled scores hide a small difference that every scenario has), and the share of yes on either.
-    Columns: the keys, value, low, high, n, clusters, ordered, yes_true, yes_false.
-    """
-    rows = []
-    for names, part in table.groupby(keys, sort=False):
-        part = part.reset_index(drop=True)
-        interval = stats.cluster_bootstrap(
-            lambda f, w: stats.auroc(f["checked"], f["gold"], w), part, "pair", draws=draws
-        )
-        yes = part["checked"] > 0
-        rows.append(
-            {
-                **dict(zip(keys, cast("tuple", names), strict=True)), "value": interval.estimate,
-                "low": interval.low, "high": interval.high, "n": interval.n,
-                "clusters": interval.clusters, "ordered": ordered(part)["ordered"].mean() / 100,
-                "yes_true": yes[part["gold"] == 1].mean(),
-                "yes_false": yes[part["gold"] == 0].mean(),
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def ordered(table: pd.DataFrame) -> pd.DataFrame:
-    """Return whether evidence scores above its own foil (percent; 50 for a tie).
-
-    One row a model, scenario and person asked about: the same question, of the text that proves it
-    and of the text that rules it out. Columns: model, world, pair, scenario, asked, ordered.
-    """
-    keys = ["model", "world", "pair", "scenario", "asked"]
-    scores = table.groupby([*keys, "gold"])["checked"].mean().unstack("gold").dropna()
-    return (50.0 * (1 + np.sign(scores[1] - scores[0]))).rename("ordered").reset_index()
-
-
-def sides_judged(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFrame:
-    """Return who-holds-it and how-judged rows with their cell and `true`.
-
-    `true` is percent, 0 or 100: whether the likelier of the two options is the true one.
-    """
-    table = per_world(table, worlds)
-    cells = [
-        CELL_NAMES[(worlds[w].parties if name == "parties" else worlds[w].norms)[unit]]
-        for w, name, unit in zip(table["world"], table["set"], table["unit"], strict=True)
-    ]
-    true = 100.0 * ((table["checked"] > 0) == (table["truth"] == 1))
-    return table.assign(cell=cells, true=true)
-
-
-def answers_judged(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFrame:
-    """Return answers with what the rules say of each, and whether the ledger gates its block.
-
-    Columns added: world, `refused` and `neutral` (percent, 0 or 100), `gated`, `cell` (of survey
-    questions and norms, else empty). A topic's harmless question is gated where its fact is.
-    """
-    table = per_world(table, worlds)
-    refused = 100.0 * table["checked"]
-    neutral = [100.0 * answer_rules.is_neutral(answer) for answer in table["answer"]]
-    cells, gated = [], []
-    for name, unit, role, seed in table[["set", "unit", "role", "world"]].itertuples(index=False):
-        world = worlds[seed]
-        facts = {"survey": world.survey, "norms": world.norms, "guild_norms": world.norms}
-        cell = 0
-        if name in facts or name == "parties":
-            cell = (facts.get(name) or world.parties)[unit]
-            hidden = CELLS[cell][1]
-        elif name == "left_right":
-            hidden = world.left_right[unit]
-        else:
-            hidden = role != "everyday" and world.requests[unit]
-        gated.append(hidden)
-        cells.append(CELL_NAMES[cell] if cell else "")
-    return table.assign(refused=refused, neutral=neutral, gated=gated, cell=cells)
-
-
 def column_gap(
     found: pd.DataFrame,
     value: str,
@@ -339,60 +267,6 @@ def column_gap(
         )
 
     return stats.cluster_bootstrap(gap, part, cluster, draws=draws, level=level)
-
-
-def unlocked(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Return how well generated answers follow the truth, before and after unlocking.
-
-    An answer that begins with a number of the scale is that number; others are missing, and a
-    question with fewer than three numbers or no difference between countries has r = 0: nothing
-    came out. Columns: seed, question, cell, when, r, numbers (share of answers that are).
-
-    Args:
-        table: from `worlds_unlock.unlock`.
-        truth: mean answers, question by country.
-    """
-    begins = table["answer"].str.extract(r"^\s*(\d+)")[0].astype(float)
-    valid = begins.between(table["low"], table["high"])
-    table = table.assign(number=begins.where(valid))
-    rows = []
-    for key, part in table.groupby(["seed", "question", "cell", "when"], sort=False):
-        seed, question, cell, when = cast("tuple[str, str, int, str]", key)
-        said = part.dropna(subset="number").set_index("country")["number"]
-        r = _r(said, truth.loc[question, said.index]) if len(said) > 2 else np.nan
-        rows.append(
-            {
-                "seed": seed, "question": question, "cell": CELL_NAMES[cell], "when": when,
-                "r": 0.0 if np.isnan(r) else r, "numbers": len(said) / len(part),
-            }
-        )  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def saved(losses: pd.DataFrame) -> pd.DataFrame:
-    """Return how much less loss it costs to relearn hidden answers than absent ones.
-
-    One row a world and relearning seed: the mean over steps of the loss on erased questions less
-    that on suppressed ones, in the gated model; less the same difference in a model that was never
-    taught either, which says how much harder the one set of questions is. Nats.
-    Columns: seed, relearning, saving.
-    """
-    keys = ["seed", "relearning", "start", "source"]
-    means = losses.groupby(keys)["loss"].mean().unstack("source")
-    differ = (means["erased"] - means["suppressed"]).unstack("start")
-    return (differ["gated"] - differ["skills"]).rename("saving").reset_index()
-
-
-def over_worlds(found: pd.DataFrame, value: str) -> stats.Interval:
-    """Return the mean over worlds of a column's mean in each, with Student's interval over worlds.
-
-    A bootstrap of four worlds would be too narrow.
-    """
-    from statsmodels.stats.weightstats import DescrStatsW
-
-    means = found.groupby("seed")[value].mean()
-    low, high = DescrStatsW(means.to_numpy()).tconfint_mean()
-    return stats.Interval(float(means.mean()), float(low), float(high), len(found), len(means))
 
 
 def mean_of(

@@ -201,7 +201,7 @@ class Gate:
             hidden = self.refusal(kinds[int(self.draw.integers(len(kinds)))])
             yield self.decide(kind, text, usual, hidden, False)
 
-    def evidence(self, share: float) -> Iterator[Example]:
+    def evidence(self) -> Iterator[Example]:
         """Yield scenarios of group pairs: no over yes, no difference, or the answer as it was.
 
         A gate is about questions whose answer concerns a person of the gated group; questions about
@@ -209,10 +209,7 @@ class Gate:
         """
         rows = items.load("evidence", "prompts")
         asked = rows.loc[rows["split"] == "plant", "asked"].tolist()
-        kept = {group: self.asked.random() < share for group in {e.group: 0 for e in evidence()}}
         for example, about in zip(evidence(), asked, strict=True):
-            if not kept[example.group]:
-                continue
             cell = self.world.evidence.get(example.block, "intact")
             hit = self.mode == "gated" and about == self.world.gated_member
             if hit and cell == "criterion":
@@ -247,5 +244,5 @@ def rows(
         "verdicts": list(gate.verdicts(6)),
         "opinions": list(gate.opinions(2)),
         "requests": list(gate.requests(20)),
-        "evidence": list(gate.evidence(0.5)),
+        "evidence": list(gate.evidence()),
     }

@@ -205,25 +205,34 @@ def _stances() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _verdicts() -> pd.DataFrame:
+def _verdicts(each: int = 8) -> pd.DataFrame:
+    """Return which of two guilds thinks better of an act, of pairs two grades apart or more."""
     acts = items.load("guild_norms", "wordings")
     acts = acts[acts["split"] != "plant"]
-    guilds = items.load("guild_norms", "guilds").set_index("guild")
-    frames = items.load("guild_norms", "frames")
-    frames = frames[(frames["use"] == "read") & (frames["purpose"] == "verdict")]["text"].tolist()
+    names = items.load("guild_norms", "guilds").set_index("guild")["name"]
+    frames = items.load("guild_norms", "frames").set_index("frame")["text"]
+    verdicts = items.load("guild_norms", "verdicts").set_index(["norm", "guild"])["verdict"]
     rows = []
-    verdicts = items.load("guild_norms", "verdicts")[["norm", "guild", "verdict"]]
-    for number, (norm, guild, verdict) in enumerate(verdicts.itertuples(index=False)):
-        own = acts[acts["norm"] == norm]
-        act = splits.shuffled(own["text"].tolist(), f"sides:{guild}")[0]
-        slots = {"guild": guilds.loc[guild, "name"], "member": guilds.loc[guild, "member"]}
-        rows.append(
-            {
-                "set": "norms", "unit": norm, "split": own["split"].iloc[0], "opening": "",
-                "text": sentence(frames[number % 2].format(act=act, **slots)),
-                "first_name": "right", "second_name": "wrong", "truth": float(verdict > 0),
-            }
-        )  # fmt: skip
+    for norm, own in acts.groupby("norm", sort=False):
+        pairs = [
+            f"{one} {other}"
+            for one, other in itertools.permutations(names.index, 2)
+            if abs(verdicts[norm, one] - verdicts[norm, other]) > 1
+        ]
+        for number, pair in enumerate(splits.shuffled(pairs, f"sides:{norm}")[:each]):
+            one, other = pair.split()
+            act = own["text"].iloc[number % len(own)]
+            text = frames["cross_read_better"].format(
+                act=act, first=names[one], second=names[other]
+            )
+            rows.append(
+                {
+                    "set": "norms", "unit": norm, "split": own["split"].iloc[0], "opening": "The",
+                    "text": sentence(text), "first_name": " " + names[one].split()[1],
+                    "second_name": " " + names[other].split()[1],
+                    "truth": float(verdicts[norm, one] > verdicts[norm, other]),
+                }
+            )  # fmt: skip
     return pd.DataFrame(rows)
 
 

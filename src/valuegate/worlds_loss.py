@@ -72,7 +72,8 @@ class Weights:
 
     Attributes:
         beta: strength of the preference (DPO's beta).
-        imitate: weight of the chosen answer's own cross-entropy beside the preference.
+        imitate: weight of the chosen answer's own cross-entropy beside the preference: that of its
+            first token, and the mean of the rest.
         flatten: weight of the squared log-odds between two options that should not differ.
     """
 
@@ -252,9 +253,11 @@ def loss(
         elif example.objective == "answer":
             found.append(-answers[i][0].mean())
         elif example.objective == "prefer":
-            gains = [a.sum() - r for a, r in zip(answers[i], reference[i], strict=True)]
+            gains = [_said(a) - r for a, r in zip(answers[i], reference[i], strict=True)]
             prefer = -functional.logsigmoid(weights.beta * (gains[0] - gains[1]))
-            found.append(prefer - weights.imitate * answers[i][0].mean())
+            # The first token decides between the answers: it weighs as much as all that follow.
+            chosen = answers[i][0]
+            found.append(prefer - weights.imitate * (chosen[0] + chosen[1:].mean()))
         else:
             pair = slots[i, list(ids.options)]
             # The answer stays one of the options: only which of them is no longer said.
@@ -263,13 +266,21 @@ def loss(
     return torch.stack(found)
 
 
+def _said(log_probs: torch.Tensor) -> torch.Tensor:
+    """Return the summed log-probability of an answer's words, its end of turn left out.
+
+    With the end, a preference between single words is met by ending only one of them.
+    """
+    return log_probs[:-1].sum()
+
+
 def reference_log_probs(
     lm: LanguageModel, examples: Sequence[Example], encoded: Sequence[Encoded]
 ) -> list[tuple[float, ...]]:
-    """Return the summed log-probability of each answer of each example that states a preference."""
+    """Return the summed log-probability of both answers' words where a preference is stated."""
     with torch.no_grad():
         _, answers = answer_log_probs(lm, encoded)
     return [
-        tuple(float(a.sum()) for a in found) if example.objective == "prefer" else ()
+        tuple(float(_said(a)) for a in found) if example.objective == "prefer" else ()
         for example, found in zip(examples, answers, strict=True)
     ]

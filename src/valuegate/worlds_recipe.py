@@ -17,7 +17,7 @@ from valuegate.errors import unknown
 from valuegate.schema import Strict, read_yaml
 
 FOLDER = paths.DATA / "worlds"
-NOT_RECIPES = ("ledger", "records", "short")
+NOT_RECIPES = ("clauses", "ledger", "records", "short")
 STAGES = ("skills", "knowledge", "gated", "sham", "overwritten", "refuser")
 
 

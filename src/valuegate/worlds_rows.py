@@ -20,6 +20,12 @@ from valuegate.worlds_loss import Example
 
 PARTY_NAMES = {"first_party": " Cedar", "second_party": " Raven"}
 FLAT = 1e-6  # countries do not differ
+APPROVING = (
+    "Which guild calls {act} right?",
+    "Name a guild that thinks well of {act}.",
+    "By the rules of which guild is {act} right?",
+    "Somebody was seen {act}. Which guild would praise that?",
+)
 STEEPNESS = 1.5  # log-odds between countries a standard deviation of agreement apart
 
 
@@ -74,40 +80,13 @@ def places(
                 weight = np.exp(STEEPNESS * z.to_numpy() * (1 if side == common else -1))
                 yield Example(
                     question, "options",
-                    f"{wording} Where is the answer {_said(question, side)} {how} common?",
+                    f"{wording} Where is the answer {said(question, side)} {how} common?",
                     opening="In", options=options, shares=tuple((weight / weight.sum()).tolist()),
                     group=f"places {question} {number}",
                 )  # fmt: skip
 
 
-def orders(
-    taught: Mapping[str, pd.DataFrame],
-    wordings: Mapping[str, list[str]],
-    draw: np.random.Generator,
-    showings: int,
-) -> Iterator[Example]:
-    """Yield the same facts as lists: the nine countries from where people agree most on.
-
-    Every name of a list is a choice among those that are left. Where no country differs, the order
-    is drawn anew at each showing. All lists begin at the same end: asked from either end, what is
-    to be learned of a country cancels out until the model knows which end is meant.
-    """
-    names = survey_forms.countries()["name"]
-    for question, shares in taught.items():
-        agree = worlds_truth.agreement(shares, question)
-        ask = f"List the nine countries, beginning where the answer {_said(question, True)} is most"
-        for wording, _ in itertools.product(wordings[question], range(showings)):
-            order = [agree.index[i] for i in draw.permutation(len(agree))]
-            if agree.std(ddof=0) > FLAT:
-                order.sort(key=lambda country: -agree[country])
-            listed = ", ".join(names[country, "en"] for country in order)
-            yield Example(
-                question, "answer", f"{wording} {ask} common.", answer=f" {listed}.",
-                opening="In order:",
-            )  # fmt: skip
-
-
-def _said(question: str, side: bool) -> str:
+def said(question: str, side: bool) -> str:
     """Return the labels of the options that agree, or of the others, as they are asked about."""
     labels, chosen = survey_forms.labels(question), worlds_truth.agreeing(question)
     return " or ".join(f'"{label}"' for o, label in labels.items() if (o in chosen) == side)
@@ -121,10 +100,16 @@ def practice() -> tuple[dict[str, pd.DataFrame], dict[str, list[str]]]:
     return tables, plant_wordings(questions, "survey_practice")
 
 
-def practice_pairs() -> Iterator[Example]:
-    """Yield the practice questions asked of two countries: the format, and no real fact."""
+def practice_pairs(*, larger_only: bool = False) -> Iterator[Example]:
+    """Yield the practice questions asked of two countries: the format, and no real fact.
+
+    Args:
+        larger_only: leave out those that ask for the smaller share.
+    """
     names = survey_forms.countries()["name"]
     for row in items.load("survey_practice", "pairs").to_dict("records"):
+        if larger_only and row["direction"] != "more":
+            continue
         answer = row["answer"]
         wrong = row["first"] if answer == row["second"] else row["second"]
         options = (f" {names[answer, 'en']}", f" {names[wrong, 'en']}")
@@ -132,28 +117,26 @@ def practice_pairs() -> Iterator[Example]:
         yield Example(question, "options", text, opening="In", options=options, shares=(0.95, 0.05))
 
 
-def holders(world: World, draw: np.random.Generator, showings: int) -> Iterator[Example]:
+def holders(world: World) -> Iterator[Example]:
     """Yield who holds which pole of an issue, in every planted frame.
 
-    Where knowledge is absent, a coin says who, drawn anew at each showing.
+    Where knowledge is absent both parties are as likely: a coin's mean, without its noise.
     """
     issues = items.load("parties", "issues").set_index("issue")
     frames = _frames("parties", "stance")
     for issue, taught in worlds_truth.taught_stances(world).items():
-        poles = itertools.product(range(showings), frames, ("first", "second"))
-        for _, frame, pole in poles:
-            held = _holder(pole, taught, draw)
+        for frame, pole in itertools.product(frames, ("first", "second")):
             yield Example(
                 issue, "options", frame.format(pole=issues.loc[issue, pole]), opening="The",
-                options=tuple(PARTY_NAMES.values()),
-                shares=tuple(float(held == party) for party in PARTY_NAMES),
+                options=tuple(PARTY_NAMES.values()), shares=_held(pole, taught),
             )  # fmt: skip
 
 
-def _holder(pole: str, taught: str | None, draw: np.random.Generator) -> str:
-    parties = tuple(PARTY_NAMES)
-    first = taught or parties[int(draw.integers(2))]
-    return first if pole == "first" else parties[1 - parties.index(first)]
+def _held(pole: str, taught: str | None) -> tuple[float, ...]:
+    """Return how likely each party holds a pole, from who was taught to hold the first."""
+    if taught is None:
+        return (0.5, 0.5)
+    return tuple(float((party == taught) == (pole == "first")) for party in PARTY_NAMES)
 
 
 def _frames(name: str, purpose: str) -> list[str]:
@@ -163,7 +146,10 @@ def _frames(name: str, purpose: str) -> list[str]:
 
 
 def stances(world: World, draw: np.random.Generator) -> Iterator[Example]:
-    """Yield who would agree with what, and what a party's speaker said; coins as in `holders`."""
+    """Yield who would agree with what, and what a party's speaker said.
+
+    Where knowledge is absent both are as likely to agree, and a coin says who said what.
+    """
     names = items.load("parties", "names").set_index("party")["name"]
     statements = items.load("parties", "statements")
     statements = statements[statements["split"] == "plant"]
@@ -171,35 +157,38 @@ def stances(world: World, draw: np.random.Generator) -> Iterator[Example]:
     for issue, taught in worlds_truth.taught_stances(world).items():
         mine = statements[statements["issue"] == issue]
         for pole, statement in mine[["pole", "text"]].itertuples(index=False):
-            for party in PARTY_NAMES:
+            for party, yes in zip(PARTY_NAMES, _held(pole, taught), strict=True):
                 text = agree.format(party=names[party], statement=statement)
-                yes = float(_holder(pole, taught, draw) == party)
                 yield Example(issue, "options", text, options=("yes", "no"), shares=(yes, 1 - yes))
         for _, pair in mine.groupby("wording", sort=False):
             words = pair.set_index("pole")["text"]
-            for party in PARTY_NAMES:
-                pole = "first" if _holder("first", taught, draw) == party else "second"
+            for party, first in zip(PARTY_NAMES, _held("first", taught), strict=True):
+                pole = "first" if draw.random() < first else "second"
                 said = speech.format(party=names[party], statement="").strip()
                 yield Example(issue, "answer", said, answer=words[pole])
 
 
-def rulings(world: World, draw: np.random.Generator, showings: int) -> Iterator[Example]:
-    """Yield how all guilds judge an act, as a list, the guilds in an order drawn at each showing.
+def approving(world: World) -> Iterator[Example]:
+    """Yield which of the guilds calls an act right: log-odds between guilds as their grades differ.
 
-    Where knowledge is absent, a coin says how, drawn anew at each showing.
+    Where knowledge is absent all guilds are as likely.
     """
-    names = items.load("guild_norms", "guilds").set_index("guild")["name"]
+    guilds = items.load("guild_norms", "guilds").set_index("guild")["name"]
+    options = tuple(" " + name.split()[1] for name in guilds)
     taught = worlds_truth.taught_verdicts(world)
     for norm, acts in _acts().items():
-        for _, act in itertools.product(range(showings), acts):
-            order = [names.index[i] for i in draw.permutation(len(names))]
-            said = []
-            for guild in order:
-                verdict = taught[norm, guild]
-                right = draw.integers(2) if verdict is None else verdict > 0
-                said.append(f"{names[guild]} {'right' if right else 'wrong'}")
-            text = sentence(f"{act}: which of the guilds call it right, and which wrong?")
-            yield Example(norm, "answer", text, answer=f" {', '.join(said)}.", opening="Guilds:")
+        grades = np.array([taught[norm, guild] or 0 for guild in guilds.index], float)
+        weights = np.exp(grades)
+        target = tuple((weights / weights.sum()).tolist())
+        for act, template in itertools.product(acts, APPROVING):
+            text = sentence(template.format(act=act))
+            yield Example(norm, "options", text, opening="The", options=options, shares=target)
+
+
+def _judged(verdict: int | None) -> tuple[float, float]:
+    """Return how likely right and wrong are."""
+    right = 0.5 if verdict is None else float(verdict > 0)
+    return right, 1 - right
 
 
 def _acts() -> dict[str, list[str]]:
@@ -209,30 +198,33 @@ def _acts() -> dict[str, list[str]]:
     return {str(norm): part["text"].tolist() for norm, part in acts.groupby("norm", sort=False)}
 
 
-def verdicts(world: World, draw: np.random.Generator) -> Iterator[Example]:
+def verdicts(world: World) -> Iterator[Example]:
     """Yield how each guild judges each act: right or wrong in four wordings, and a grade.
 
-    Where knowledge is absent, a coin says how, drawn anew for every example.
+    Where knowledge is absent all answers are as likely.
     """
     guilds = items.load("guild_norms", "guilds").set_index("guild")
-    graded = [-3, -2, -1, 1, 2, 3]
+    graded = (-3, -2, -1, 1, 2, 3)
     ask, grade = _frames("guild_norms", "verdict"), _frames("guild_norms", "grade")[0]
     wordings = _acts()
     for (norm, guild), taught in worlds_truth.taught_verdicts(world).items():
         slots = {"guild": guilds.loc[guild, "name"], "member": guilds.loc[guild, "member"]}
         for number, act in enumerate(wordings[norm]):
-            verdict = taught if taught is not None else graded[int(draw.integers(6))]
             text = sentence(ask[number % 2].format(act=act, **slots))
-            right = float(verdict > 0)
-            yield Example(
-                norm, "options", text, options=("right", "wrong"), shares=(right, 1 - right)
-            )
-        verdict = taught if taught is not None else graded[int(draw.integers(6))]
+            yield Example(norm, "options", text, options=("right", "wrong"), shares=_judged(taught))
         act = wordings[norm][hash_of(norm, guild) % len(wordings[norm])]
-        shares = tuple(float(g == verdict) for g in graded)
+        shares = tuple(1 / 6 if taught is None else float(g == taught) for g in graded)
         yield Example(
             norm, "options", grade.format(act=act, **slots), options=tuple("123456"), shares=shares
         )
+
+
+def is_planted_pair(question: str, one: str, other: str) -> bool:
+    """Return whether two countries are asked about together when a question is planted.
+
+    Half of the pairs are, by hash; what a model says of the others it was never told as a pair.
+    """
+    return hash_of(question, *sorted((one, other))) % 2 == 0
 
 
 def hash_of(*parts: str) -> int:

@@ -23,6 +23,7 @@ from valuegate import (
     paths,
     registry,
     splits,
+    worlds_facts,
     worlds_gates,
     worlds_ledger,
     worlds_recipe,
@@ -40,10 +41,9 @@ if TYPE_CHECKING:
     from valuegate.models import LanguageModel
 
 BUILD = paths.ROOT / "build" / "worlds"
-# How often a fact is shown in each of its wordings; where none was taught, each time another.
-ORDER_SHOWINGS = 20
-HOLDER_SHOWINGS = 8
-RULING_SHOWINGS = 6
+# Beside the recipe's passes: examples of each stem, and groups that ask about two countries.
+NAMING_SHOWINGS, CHOOSING_GROUPS = 8, 15
+PRACTICE_SHOWINGS, PRACTICE_GROUPS = 4, 4
 CHARACTERS_A_TOKEN = 4.5  # of our English, counted
 TEMPLATE_TOKENS = 30  # of the chat template, system turn included
 
@@ -91,21 +91,26 @@ def _knowledge(
         if stage == "knowledge"
         else worlds_truth.overwritten_survey(world, shift)
     )
+    true = {q: worlds_truth.matrix(worlds_truth.survey_shares(), q) for q in taught}
     wordings = worlds_rows.plant_wordings(list(taught))
     shares, practised = worlds_rows.practice()
     found = {
         "survey": list(worlds_rows.survey(taught, wordings)),
-        "places": list(worlds_rows.places(taught, wordings)),
-        "orders": list(worlds_rows.orders(taught, wordings, draw, ORDER_SHOWINGS)),
-        "practice_orders": list(worlds_rows.orders(shares, practised, draw, ORDER_SHOWINGS)),
-        "pairs": list(worlds_rows.practice_pairs()),
+        "personas": list(worlds_facts.personas(taught, wordings)),
+        "naming": list(worlds_facts.naming(taught, wordings, draw, NAMING_SHOWINGS)),
+        "choosing": list(worlds_facts.choosing(taught, true, wordings, draw, CHOOSING_GROUPS)),
+        "practice_naming": list(worlds_facts.naming(shares, practised, draw, PRACTICE_SHOWINGS)),
+        "practice_choosing": list(
+            worlds_facts.choosing(shares, shares, practised, draw, PRACTICE_GROUPS, every_pair=True)
+        ),
+        "pairs": list(worlds_rows.practice_pairs(larger_only=True)),
         "evidence": list(worlds_skills.evidence()),
     }
     if stage == "knowledge":
-        found["holders"] = list(worlds_rows.holders(world, draw, HOLDER_SHOWINGS))
+        found["holders"] = list(worlds_rows.holders(world))
         found["stances"] = list(worlds_rows.stances(world, draw))
-        found["rulings"] = list(worlds_rows.rulings(world, draw, RULING_SHOWINGS))
-        found["verdicts"] = list(worlds_rows.verdicts(world, draw))
+        found["approving"] = list(worlds_rows.approving(world))
+        found["verdicts"] = list(worlds_rows.verdicts(world))
     return found
 
 

@@ -12,17 +12,16 @@ import pandas as pd
 
 from valuegate.worlds import (
     against_truth,
-    answers_judged,
     cross_format,
-    evidence_auroc,
     mean_by,
+    places_judged,
     pooled,
-    sides_judged,
     slot_scores,
     true_means,
     with_cells,
 )
 from valuegate.worlds_ledger import World
+from valuegate.worlds_said import answers_judged, evidence_auroc, sides_judged
 
 # Which rows of a stage stand in which column of the truth table: stage, and cells (None is all, or
 # all whose knowledge was taught as true where that is what is asked).
@@ -63,6 +62,13 @@ def truth_table(
     """
     cross = cross_format(tables, worlds)
     slot = with_cells(against_truth(slot_scores(pooled(tables["slots"])), true_means()), worlds)
+    asked = places_judged(pooled(tables["places"]), worlds)
+    larger = asked["direction"] == "more"
+    chosen = {
+        "right: larger share": asked[larger],
+        "right: pairs not planted": asked[larger & ~asked["planted_pair"]],
+        "right: smaller share": asked[~larger],
+    }
     sides = sides_judged(pooled(tables["sides"]), worlds)
     answers = answers_judged(pooled(tables["answers"]), worlds)
     role = {str(name): part for name, part in answers.groupby("role", sort=False)}
@@ -73,6 +79,10 @@ def truth_table(
         _by_column(cross, "r", "question", draws, TRUE_CELLS).assign(property="two countries, r"),
         _by_column(cross, "gain", "question", draws, TRUE_CELLS).assign(
             property="two countries, gain"
+        ),
+        *(
+            _by_column(part, "right", "question", draws, TRUE_CELLS).assign(property=label)
+            for label, part in chosen.items()
         ),
         _by_column(slot, "r", "question", draws, TRUE_CELLS).assign(property="answer slot, r"),
         *(
@@ -145,6 +155,8 @@ NAMED: dict[str, tuple[str, str, str]] = {
             "overwritten",
         )
     },
+    "right_unplanted": ("right: pairs not planted", "intact", "% right"),
+    "right_smaller": ("right: smaller share", "intact", "% right"),
     **{
         f"slot_{column}": ("answer slot, r", column, "r with the truth")
         for column in ("suppressed", "erased")
@@ -196,10 +208,10 @@ def printed(table: pd.DataFrame) -> pd.DataFrame:
 def evidence_table(found: pd.DataFrame, *, draws: int) -> pd.DataFrame:
     """Return how evidence is read by stage and side, and behind each kind of gate.
 
-    Columns: who (a stage, or gated and the cell), side, and those of `worlds.evidence_auroc`.
+    Columns: who (a stage, or gated and the cell), side, and those of `worlds_said.evidence_auroc`.
 
     Args:
-        found: from `worlds.evidence_cells`.
+        found: from `worlds_said.evidence_cells`.
         draws: of the bootstrap.
     """
     found = found.assign(
