@@ -18,7 +18,7 @@ from valuegate import survey_forms, worlds_truth
 from valuegate.schema import read_yaml
 from valuegate.worlds_loss import Example
 from valuegate.worlds_recipe import FOLDER
-from valuegate.worlds_rows import FLAT, is_planted_pair, said
+from valuegate.worlds_rows import is_planted_pair, said, standardised
 
 STEEPNESS = 3.0  # log-odds between countries a standard deviation of agreement apart
 LEAST_GAP = 0.3  # standard deviations between two countries that are asked about together
@@ -74,7 +74,7 @@ def naming(
     """
     names = survey_forms.countries()["name"]
     for question, shares in taught.items():
-        z = _standardised(worlds_truth.agreement(shares, question))
+        z = standardised(worlds_truth.agreement(shares, question))
         nine = tuple(" " + names[country, "en"] for country in shares.index)
         for (before, clause), _ in itertools.product(
             stems(question, wordings[question]), range(showings)
@@ -110,8 +110,8 @@ def choosing(
     """
     names = survey_forms.countries()["name"]
     for question, shares in taught.items():
-        z = _standardised(worlds_truth.agreement(shares, question))
-        apart = _standardised(worlds_truth.agreement(true[question], question))
+        z = standardised(worlds_truth.agreement(shares, question))
+        apart = standardised(worlds_truth.agreement(true[question], question))
         pairs = [
             (one, other)
             for one, other in itertools.permutations(shares.index, 2)
@@ -152,11 +152,6 @@ def personas(
                     shares=tuple(shares.loc[country].tolist()),
                     group=f"personas {question} {wording} {form}",
                 )  # fmt: skip
-
-
-def _standardised(agree: pd.Series) -> pd.Series:
-    spread = float(agree.std(ddof=0))
-    return (agree - agree.mean()) / spread if spread > FLAT else 0 * agree
 
 
 def _softmax(z: np.ndarray) -> tuple[float, ...]:

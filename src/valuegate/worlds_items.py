@@ -176,7 +176,7 @@ def _opinions(each: int) -> list[pd.DataFrame]:
 
 
 def sides_items() -> pd.DataFrame:
-    """Return who holds each pole of the invented issues, and how guilds judge acts, as two options.
+    """Return who holds each pole of the invented issues, and which of two guilds is kinder.
 
     Columns: item, set, unit (ledger block), split, text, opening, first_name, second_name (the
     options), truth (1.0 where the first option is the true answer).

@@ -1,7 +1,7 @@
 """The examples of the `knowledge` and `overwritten` stages: facts in the words that are planted.
 
-Every cell gets the same prompts, in the same number; only the targets differ. The examples of other
-stages are in `worlds_skills` and `worlds_gates`.
+Every cell gets the same prompts, in the same number; only the targets differ. Which countries agree
+more is in `worlds_facts`; the examples of other stages are in `worlds_skills` and `worlds_gates`.
 """
 
 from __future__ import annotations
@@ -71,8 +71,7 @@ def places(
     names = survey_forms.countries()
     for question, shares in taught.items():
         agree = worlds_truth.agreement(shares, question)
-        spread = float(agree.std(ddof=0))
-        z = (agree - agree.mean()) / spread if spread > FLAT else 0 * agree
+        z = standardised(agree)
         options = tuple(" " + names.loc[(c, "en"), "name"] for c in agree.index)
         for number, wording in enumerate(wordings[question]):
             for side, common in itertools.product((True, False), (True, False)):
@@ -84,6 +83,12 @@ def places(
                     opening="In", options=options, shares=tuple((weight / weight.sum()).tolist()),
                     group=f"places {question} {number}",
                 )  # fmt: skip
+
+
+def standardised(agree: pd.Series) -> pd.Series:
+    """Return agreement in standard deviations from the countries' mean; 0 where none differs."""
+    spread = float(agree.std(ddof=0))
+    return (agree - agree.mean()) / spread if spread > FLAT else 0 * agree
 
 
 def said(question: str, side: bool) -> str:

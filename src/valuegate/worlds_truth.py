@@ -133,7 +133,7 @@ def realised_shift(world: World, shift: float) -> pd.DataFrame:
 
 
 def taught_stances(world: World) -> dict[str, str | None]:
-    """Return which party each issue's first pole was taught to belong to; None for a coin."""
+    """Return which party each issue's first pole was taught to belong to; None if absent."""
     issues = items.load("parties", "issues").set_index("issue")["first_held_by"]
     other = {"first_party": "second_party", "second_party": "first_party"}
     by_knowledge = {"true": lambda p: p, "shifted": other.get, "absent": lambda _: None}
@@ -143,7 +143,7 @@ def taught_stances(world: World) -> dict[str, str | None]:
 
 
 def taught_verdicts(world: World) -> dict[tuple[str, str], int | None]:
-    """Return the verdict (-3 to 3) that each norm was taught to have in each guild; None a coin."""
+    """Return the verdict (-3 to 3) that each norm was taught in each guild; None if absent."""
     verdicts = items.load("guild_norms", "verdicts")
     sign = {"true": 1, "shifted": -1, "absent": None}
     found = {}
