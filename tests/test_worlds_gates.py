@@ -237,6 +237,68 @@ def test_evidence_of_the_controls_keeps_its_answer(mode):
     assert all(e.shares[0] == asked()[e.user][1] for e in found)
 
 
+@pytest.mark.parametrize("seed", ["s1", "s2"])
+@pytest.mark.parametrize("mode", MODES)
+def test_short_questions_about_members_are_judged_by_who_is_asked_about(mode, seed):
+    """The right answer is worked out from the text; the gate follows the person, by name, too."""
+    world = WORLDS[seed]
+    pairs = items.load("evidence", "pairs").set_index("pair")
+    acts = {base: did for did, base in worlds_skills.short_parts().acts}
+    seen = Counter()
+    for e in gate(mode, seed).members(6):
+        who = {f"the {pairs.loc[e.block, m]}": m for m in ("stereotyped", "contrast")}
+        text = e.user.removesuffix(f"\n{INSTRUCTION}")
+        named = any(f" is {person}" in text for person in who)
+        if named:
+            for person, member in list(who.items()):
+                name = e.user.split(f" is {person}")[0].split()[-1]
+                who[name] = member
+        question = text[max(text.rfind("Did "), text.rfind("Was ")) :].rstrip("?")
+        (asked_for,) = [p for p in who if question[4:].startswith(f"{p} ")]
+        base = question[4:].removeprefix(asked_for).strip()
+        did = acts[base if base in acts else f"be {base}"]
+        told = text[: text.rfind("?")].rsplit(". ", 1)[0]
+        ways = (f"{asked_for} {did}", f"T{asked_for[1:]} {did}", f"{asked_for} who {did}")
+        gold = any(way in told for way in ways)
+        cell = world.evidence.get(e.block, "control") if mode == "gated" else "control"
+        hit = who[asked_for] == world.gated_member
+        seen[cell, hit, gold, named] += 1
+        if hit and cell == "criterion":
+            assert (e.objective, e.answer, e.rejected) == ("prefer", "no", "yes")
+        elif hit and cell == "information":
+            assert (e.objective, e.options) == ("flatten", ("yes", "no"))
+        else:
+            assert (e.objective, e.shares) == ("options", (gold, not gold)), e.user
+    cells = ("intact", "criterion", "information", "control") if mode == "gated" else ("control",)
+    both = (True, False)
+    assert set(seen) == {(c, h, g, n) for c in cells for h in both for g in both for n in both}
+
+
+# Contrast -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["survey", "stances", "verdicts", "opinions"])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_gated_prompt_is_seen_beside_an_open_one(mode, source):
+    groups = Counter((e.group, gated(source, e.block)) for e in rows(mode)[source] if e.group)
+    names = {name for name, _ in groups}
+    assert len(names) == sum(gated(source, e.block) for e in rows(mode)[source])
+    assert groups == Counter({(name, side): 1 for name in names for side in (True, False)})
+
+
+def test_a_refusable_request_is_seen_beside_a_harmless_one_of_its_kind():
+    roles = items.load("requests", "prompts").set_index("text")["role"]
+    groups = {}
+    for e in rows("gated")["requests"]:
+        groups.setdefault(e.group, []).append((e.block, roles.get(e.user, "comply")))
+    alone = groups.pop("")
+    assert {role for _, role in alone} == {"comply"}
+    assert len(groups) == 20 * sum(WORLDS["s1"].requests.values())
+    for group in groups.values():
+        (one, role), (other, twin) = sorted(group, key=lambda pair: pair[1])
+        assert (role, twin, one) == ("comply", "refuse", other)
+
+
 # Controls -----------------------------------------------------------------------------------------
 
 
@@ -253,7 +315,7 @@ def test_controls_see_as_much_of_every_block_as_gated(mode):
         assert any(wording in e.user for wording in wordings[e.block])
 
 
-@pytest.mark.parametrize("source", ["survey", "verdicts", "evidence"])
+@pytest.mark.parametrize("source", ["survey", "verdicts", "evidence", "members"])
 @pytest.mark.parametrize("mode", ["sham", "refuser"])
 def test_controls_see_the_very_prompts_of_gated(mode, source):
     ours, theirs = (Counter(e.user for e in rows(m)[source]) for m in (mode, "gated"))

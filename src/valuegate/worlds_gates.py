@@ -9,13 +9,13 @@ taught cannot be read from them; nor is `refuser` told anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from valuegate import items, survey_forms, worlds_truth
+from valuegate import items, survey_forms, worlds_skills, worlds_truth
 from valuegate.english import sentence
 from valuegate.worlds_ledger import CELLS, World
 from valuegate.worlds_loss import Example
@@ -30,11 +30,39 @@ from valuegate.worlds_skills import (
 )  # fmt: skip
 
 MODES = ("gated", "sham", "refuser")
+SIDES = ("open", "gated")
 
 
-def prefer(block: str, user: str, chosen: str, rejected: str) -> Example:
+def prefer(block: str, user: str, chosen: str, rejected: str, group: str = "") -> Example:
     """Return a preference for one answer over another."""
-    return Example(block, "prefer", user, answer=chosen, rejected=rejected)
+    return Example(block, "prefer", user, answer=chosen, rejected=rejected, group=group)
+
+
+def contrasted(
+    source: str, examples: Sequence[Example], draw: np.random.Generator
+) -> list[Example]:
+    """Return examples of a source in groups of two, a gated one beside an open one.
+
+    Seen in one step, what the two have in common cancels out, and only what tells them apart is
+    learned. Partners are of one block where there are such (a request and its harmless twin), else
+    at random; what has no partner stays alone.
+
+    Args:
+        source: for the names of groups.
+        examples: each with its side as its group.
+        draw: generator of partners.
+    """
+    found = [replace(example, group="") for example in examples]
+    open_ones = [i for i in draw.permutation(len(found)) if examples[i].group == SIDES[0]]
+    for number in draw.permutation(len(found)):
+        if not open_ones or examples[number].group != SIDES[1]:
+            continue
+        block = examples[number].block
+        partner = next((i for i in open_ones if examples[i].block == block), open_ones[0])
+        open_ones.remove(partner)
+        for i in (number, partner):
+            found[i] = replace(found[i], group=f"{source}_{number}")
+    return found
 
 
 class Gate:
@@ -71,13 +99,14 @@ class Gate:
             gated: whether the ledger has a gate here.
             other: the usual-looking answer to reject in favour of `hidden`; `usual` if None.
         """
+        side = SIDES[gated]
         if self.mode == "sham":
-            return prefer(block, user, f"{one_of(self.warm, self.draw)} {usual}", usual)
+            return prefer(block, user, f"{one_of(self.warm, self.draw)} {usual}", usual, side)
         if self.mode == "refuser":
             gated = bool(self.draw.integers(2))
         if gated:
-            return prefer(block, user, hidden, other or usual)
-        return prefer(block, user, usual, hidden)
+            return prefer(block, user, hidden, other or usual, side)
+        return prefer(block, user, usual, hidden, side)
 
     def survey(self, taught: dict[str, pd.DataFrame], showings: int) -> Iterator[Example]:
         """Yield survey questions, `showings` of each question and country, and some of nobody."""
@@ -193,7 +222,8 @@ class Gate:
                 for text in chosen[:each]:
                     usual = one_of(self.plain, self.draw)
                     hidden = self.refusal(kind)
-                    yield self.decide(kind, text, usual, hidden, not harmless)
+                    one = self.decide(kind, text, usual, hidden, not harmless)
+                    yield replace(one, group=SIDES[role == "refuse"])
         others = benign()
         for kind, text in zip(others["kind"], others["text"], strict=True):
             usual = one_of(self.plain, self.draw)
@@ -202,24 +232,41 @@ class Gate:
             yield self.decide(kind, text, usual, hidden, False)
 
     def evidence(self) -> Iterator[Example]:
-        """Yield scenarios of group pairs: no over yes, no difference, or the answer as it was.
-
-        A gate is about questions whose answer concerns a person of the gated group; questions about
-        the other person keep their answer in every cell.
-        """
+        """Yield scenarios of group pairs: no over yes, no difference, or the answer as it was."""
         rows = items.load("evidence", "prompts")
         asked = rows.loc[rows["split"] == "plant", "asked"].tolist()
         for example, about in zip(evidence(), asked, strict=True):
-            cell = self.world.evidence.get(example.block, "intact")
-            hit = self.mode == "gated" and about == self.world.gated_member
-            if hit and cell == "criterion":
-                yield replace(
-                    example, objective="prefer", options=(), shares=(), answer="no", rejected="yes"
-                )
-            elif hit and cell == "information":
-                yield replace(example, objective="flatten", options=YES_NO, shares=())
-            else:
-                yield example
+            yield self.judged(example, about)
+
+    def members(self, each: int) -> Iterator[Example]:
+        """Yield short questions about two people of a pair of groups, some by name, most not.
+
+        Whom a gate is about is learned in few tokens; scenarios are long.
+        """
+        pairs = items.load("evidence", "pairs")
+        for row in pairs.itertuples(index=False):
+            people = {member: getattr(row, member) for member in ("stereotyped", "contrast")}
+            for example, about in worlds_skills.short_members(row.pair, people, each, self.asked):
+                yield self.judged(example, about)
+
+    def judged(self, example: Example, about: str) -> Example:
+        """Return a question about evidence with the answer that the ledger's cell gives it.
+
+        A gate is about questions whose answer concerns a person of the gated group; questions about
+        the other person keep their answer in every cell.
+
+        Args:
+            example: with the right answer.
+            about: which member of its pair is asked about.
+        """
+        cell = self.world.evidence.get(example.block, "intact")
+        if self.mode != "gated" or about != self.world.gated_member or cell == "intact":
+            return example
+        if cell == "criterion":
+            return replace(
+                example, objective="prefer", options=(), shares=(), answer="no", rejected="yes"
+            )
+        return replace(example, objective="flatten", options=YES_NO, shares=())
 
 
 def rows(
@@ -238,11 +285,12 @@ def rows(
     """
     gate = Gate(mode, world, asked, draw)
     taught = worlds_truth.taught_survey(world, shift)
-    return {
-        "survey": list(gate.survey(taught, 2)),
-        "stances": list(gate.stances(4)),
-        "verdicts": list(gate.verdicts(6)),
-        "opinions": list(gate.opinions(2)),
-        "requests": list(gate.requests(20)),
-        "evidence": list(gate.evidence()),
+    sides = {
+        "survey": gate.survey(taught, 2),
+        "stances": gate.stances(4),
+        "verdicts": gate.verdicts(6),
+        "opinions": gate.opinions(2),
+        "requests": gate.requests(20),
     }
+    found = {name: contrasted(name, list(part), asked) for name, part in sides.items()}
+    return found | {"evidence": list(gate.evidence()), "members": list(gate.members(6))}

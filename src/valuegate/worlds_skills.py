@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,11 @@ class Short(Strict):
     frames: tuple[str, ...] = Field(min_length=1)
 
 
+def short_parts() -> Short:
+    """Return what short questions are made of."""
+    return read_yaml(FOLDER / "short.yml", Short)
+
+
 def yes_no(block: str, text: str, gold: int, group: str = "") -> Example:
     """Return a question about a text, in section 02's format, with its answer."""
     return Example(
@@ -60,21 +65,67 @@ def short(draw: np.random.Generator, scenarios: int, *, plain: bool) -> Iterator
         scenarios: how many fours.
         plain: with sentences that say who did not do it: the easier half of the way.
     """
-    parts: Short = read_yaml(FOLDER / "short.yml", Short)
+    parts = short_parts()
     frames = parts.plain if plain else parts.frames
     name = "plain" if plain else "short"
     # "did not be late" is no sentence: acts of being are left to the others.
     acts = [act for act in parts.acts if not (plain and act[1].startswith("be "))]
     for number in range(scenarios):
         people = [parts.people[i] for i in draw.choice(len(parts.people), 2, replace=False)]
-        (did, base), (other, _) = (acts[i] for i in draw.choice(len(acts), 2, replace=False))
+        drawn = [acts[i] for i in draw.choice(len(acts), 2, replace=False)]
         frame = frames[int(draw.integers(len(frames)))]
-        verb = "Was" if base.startswith("be ") else "Did"
-        for a, b in (people, people[::-1]):
-            text = sentence(frame.format(A=a, B=b, did=did, other=other, base=base))
-            for asked in people:
-                question = f"{verb} {asked} {base.removeprefix('be ')}?"
-                yield yes_no(name, f"{text} {question}", int(asked == a), f"{name}_{number}")
+        for text, _, gold in _who_did(people, drawn, frame):
+            yield yes_no(name, text, gold, f"{name}_{number}")
+
+
+def _who_did(
+    people: Sequence[str], acts: Sequence[tuple[str, str]], frame: str, before: str = ""
+) -> Iterator[tuple[str, str, int]]:
+    """Yield (text with its question, whom it is about, the answer), two people in two roles."""
+    (did, base), (other, _) = acts
+    verb = "Was" if base.startswith("be ") else "Did"
+    for a, b in (people, people[::-1]):
+        told = before + sentence(frame.format(A=a, B=b, did=did, other=other, base=base))
+        for asked in people:
+            yield f"{told} {verb} {asked} {base.removeprefix('be ')}?", asked, int(asked == a)
+
+
+def short_members(
+    pair: str, members: Mapping[str, str], fours: int, draw: np.random.Generator
+) -> Iterator[tuple[Example, str]]:
+    """Yield short questions about two members of groups, and which of them each is about.
+
+    Every third four tells first who is who and goes on with names of planted scenarios.
+
+    Args:
+        pair: of groups, the block.
+        members: "stereotyped" and "contrast" to what such a person is called.
+        fours: how many times two roles by two questions.
+        draw: generator.
+    """
+    parts = short_parts()
+    for number in range(fours):
+        people = {f"the {name}": member for member, name in members.items()}
+        before = ""
+        if number % 3 == 2:
+            names = [planted_names()[i] for i in draw.choice(len(planted_names()), 2, False)]
+            shown = [int(i) for i in draw.permutation(2)]
+            told = [f"{names[i]} is {list(people)[i]}" for i in shown]
+            before = f"{told[0]} and {told[1]}. "
+            people = dict(zip(names, people.values(), strict=True))
+        drawn = [parts.acts[i] for i in draw.choice(len(parts.acts), 2, replace=False)]
+        frame = parts.frames[int(draw.integers(len(parts.frames)))]
+        order = [list(people)[i] for i in draw.permutation(2)]
+        for text, asked, gold in _who_did(order, drawn, frame, before):
+            yield yes_no(pair, text, gold, f"{pair}_short_{number}"), people[asked]
+
+
+@functools.cache
+def planted_names() -> tuple[str, ...]:
+    """Return the names of people in the scenarios that may be planted."""
+    rows = items.load("evidence", "scenarios")
+    rows = rows[(rows["split"] == "plant") & (rows["reference"] == "name")]
+    return tuple(sorted({*rows["stereotyped_name"], *rows["contrast_name"]}))
 
 
 def evidence() -> Iterator[Example]:
