@@ -200,6 +200,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(tmp_path, monkeypatch, ca
         return compute(self, model, inputs, *rest, **named)
 
     monkeypatch.setattr(worlds_train.Planter, "compute_loss", counted)
+    monkeypatch.delattr(worlds_train.worlds_loss, "reference_log_probs")  # computed once, and kept
     resumed = trained(tmp_path / "cut")
     number = whole[3]["steps"]
     assert number >= 10

@@ -25,6 +25,7 @@ from trl import SFTConfig, SFTTrainer
 
 from valuegate import worlds_loss
 from valuegate.errors import ValueGateError
+from valuegate.measure import write_text
 from valuegate.models import LanguageModel
 from valuegate.worlds_loss import Encoded, Example, Weights
 from valuegate.worlds_recipe import Adapter, Stage
@@ -251,9 +252,19 @@ def with_adapter(lm: LanguageModel, adapter: Adapter, seed: int) -> tuple[Any, L
 
 
 def references(
-    lm: LanguageModel, encoded: Mapping[Example, Encoded], size: int
+    lm: LanguageModel, encoded: Mapping[Example, Encoded], size: int, file: Path
 ) -> dict[Example, tuple[float, ...]]:
-    """Return what the untrained model gives each answer of a preference, computed once."""
+    """Return what the untrained model gives each answer of a preference, computed once.
+
+    Args:
+        lm: the model before training.
+        encoded: the examples.
+        size: how many run together.
+        file: where the numbers lie for a training that resumes; examples in the same order.
+    """
+    if file.exists():
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        return dict(zip(encoded, (tuple(values) for values in stored), strict=True))
     found: dict[Example, tuple[float, ...]] = dict.fromkeys(encoded, ())
     wanted = [example for example in encoded if example.objective == "prefer"]
     wanted.sort(key=lambda e: (e.system or "", encoded[e].tokens))
@@ -262,6 +273,7 @@ def references(
             part = [e for e in wanted[first : first + size] if e.system == system]
             values = worlds_loss.reference_log_probs(lm, part, [encoded[e] for e in part])
             found |= dict(zip(part, values, strict=True))
+    write_text(json.dumps(list(found.values())), file)
     return found
 
 
@@ -293,7 +305,8 @@ def train(
     lengths = {example: ids.tokens for example, ids in encoded.items()}
     batches = steps(sources, stage, lengths, draw)
     used = dict.fromkeys(example for batch in batches for _, example in batch)
-    reference = references(base, {e: encoded[e] for e in used}, REFERENCE_EXAMPLES)
+    shown = {example: encoded[example] for example in used}
+    reference = references(base, shown, REFERENCE_EXAMPLES, folder / "references.json")
     wrapped, lm = with_adapter(base, stage.adapter, seed % 2**31)
     tokens = [sum(lengths[example] for _, example in batch) for batch in batches]
     arguments = SFTConfig(
