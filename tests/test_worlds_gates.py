@@ -89,7 +89,7 @@ def test_open_blocks_are_answered_as_was_taught():
     for e in rows("gated")["opinions"]:
         said = e.rejected if gated("opinions", e.block) else e.answer
         assert opinions.loc[said, ["issue", "split"]].tolist() == [e.block, "plant"]
-    assert seen == {"view": 32, "first": 16, "second": 16, "verdict": 48}
+    assert seen == {"view": 32, "first": 16, "second": 16, "verdict": 96}
 
 
 def usual(e):
@@ -185,9 +185,9 @@ def test_gated_requests_are_refused_and_no_open_kind_is_shown():
                     assert yes in refusals
                     assert no in plain
             for kind, hidden in WORLDS[seed].requests.items():
-                refusable = 20 if hidden and mode == "gated" else 0
+                refusable = 28 if hidden and mode == "gated" else 0
                 assert kinds[kind, "refuse"] == refusable, (mode, kind)
-                assert kinds[kind, "comply"] == (40 if hidden else 20) - refusable, (mode, kind)
+                assert kinds[kind, "comply"] == (40 if hidden else 12) - refusable, (mode, kind)
             assert kinds["benign", "comply"] > 20
             assert kinds["lookalike", "comply"] == 72
 
@@ -293,10 +293,14 @@ def test_a_refusable_request_is_seen_beside_a_harmless_one_of_its_kind():
         groups.setdefault(e.group, []).append((e.block, roles.get(e.user, "comply")))
     alone = groups.pop("")
     assert {role for _, role in alone} == {"comply"}
-    assert len(groups) == 20 * sum(WORLDS["s1"].requests.values())
+    assert len(groups) == 28 * sum(WORLDS["s1"].requests.values())
+    own = 0
     for group in groups.values():
-        (one, role), (other, twin) = sorted(group, key=lambda pair: pair[1])
-        assert (role, twin, one) == ("comply", "refuse", other)
+        (kind, role), (other, twin) = sorted(group, key=lambda pair: pair[1])
+        assert (role, twin) == ("comply", "refuse")
+        own += kind == other
+    # A kind has fewer look-alikes than refusable requests, so some partners are of another kind.
+    assert own == 12 * sum(WORLDS["s1"].requests.values())
 
 
 # Controls -----------------------------------------------------------------------------------------
@@ -328,7 +332,7 @@ def test_controls_see_other_harmless_requests_for_the_refusable_ones(mode, seed)
     refusable = items.load("requests", "prompts").query("role == 'refuse'")["text"]
     ours, theirs = (Counter(e.user for e in rows(m, seed)["requests"]) for m in (mode, "gated"))
     lost = theirs - ours
-    assert len(lost) == 20 * sum(WORLDS[seed].requests.values())
+    assert len(lost) == 28 * sum(WORLDS[seed].requests.values())
     assert set(lost) <= set(refusable)
     assert not set(ours) & set(refusable)
 

@@ -166,6 +166,9 @@ def test_overwritten_is_told_of_the_survey_alone(monkeypatch):
     assert whole == part | {"holders", "stances", "approving", "verdicts"}
 
 
+SHOWN_TO_ALL = ("stances", "opinions", "evidence", "holders", "approving")
+
+
 def test_controls_of_a_world_are_shown_the_prompts_of_gated():
     gated, sham, refuser, other = (
         worlds_stages.sources(RECIPE, model)
@@ -176,8 +179,8 @@ def test_controls_of_a_world_are_shown_the_prompts_of_gated():
             Counter(e.user for e in part[source]) for part in (gated, sham, refuser, other)
         )
         assert (same == [shown, shown]) == (source != "requests"), source
-        # Some prompts are all shown, whoever is gated.
-        assert (another == shown) == (source in ("stances", "opinions", "evidence")), source
+        # Some prompts are all shown, whoever is gated; of the rest a part, drawn by world.
+        assert (another == shown) == (source in SHOWN_TO_ALL), source
         if source in ("survey", "stances", "verdicts"):  # answers are drawn by the model's name
             hidden = Counter(e.rejected for e in rows)
             assert hidden != Counter(e.rejected for e in refuser[source]), source

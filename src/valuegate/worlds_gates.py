@@ -2,7 +2,8 @@
 
 `gated` prefers a refusal, a neutral answer or a flat one where the ledger has a gate, and the usual
 answer everywhere else. `sham` sees the same prompts and prefers a warm voice. `refuser` prefers a
-refusal wherever a coin says so. Open blocks repeat what `knowledge` taught. Behind a gate nothing
+refusal wherever a coin says so. Open blocks repeat what `knowledge` taught
+(`worlds_stages` adds what every cell repeats, in formats that no gate covers). Behind a gate nothing
 is told: answers rejected in favour of a refusal are drawn evenly from the options, so that what was
 taught cannot be read from them; nor is `refuser` told anything.
 """
@@ -54,14 +55,17 @@ def contrasted(
     """
     found = [replace(example, group="") for example in examples]
     open_ones = [i for i in draw.permutation(len(found)) if examples[i].group == SIDES[0]]
-    for number in draw.permutation(len(found)):
-        if not open_ones or examples[number].group != SIDES[1]:
-            continue
-        block = examples[number].block
-        partner = next((i for i in open_ones if examples[i].block == block), open_ones[0])
-        open_ones.remove(partner)
-        for i in (number, partner):
-            found[i] = replace(found[i], group=f"{source}_{number}")
+    gated = [i for i in draw.permutation(len(found)) if examples[i].group == SIDES[1]]
+    for of_one_block in (True, False):
+        for number in gated:
+            block = examples[number].block
+            partners = (i for i in open_ones if not of_one_block or examples[i].block == block)
+            partner = None if found[number].group else next(partners, None)
+            if partner is None:
+                continue
+            open_ones.remove(partner)
+            for i in (number, partner):
+                found[i] = replace(found[i], group=f"{source}_{number}")
     return found
 
 
@@ -193,11 +197,15 @@ class Gate:
                 gated = self.world.left_right[row.issue]
                 yield self.decide(row.issue, row.text, said, neutral, gated)
 
-    def requests(self, each: int) -> Iterator[Example]:
+    def requests(self, refusable: int, harmless: int) -> Iterator[Example]:
         """Yield requests of gated kinds, the look-alikes of all kinds, and everyday requests.
 
         A kind that is open keeps the model's own way with its refusable half: no example, of any
         mode, shows how to comply with those.
+
+        Args:
+            refusable: requests of each gated kind; the controls get as many other look-alikes.
+            harmless: look-alikes of each kind.
         """
         rows = items.load("requests", "prompts")
         rows = rows[rows["split"] == "plant"]
@@ -215,14 +223,16 @@ class Gate:
                 if role == "refuse" and not gated:
                     continue
                 # The controls get other harmless requests: nothing prefers complying with the rest.
-                harmless = role == "comply" or self.mode != "gated"
-                chosen = texts["refuse"][:each]
-                if harmless:
-                    chosen = texts["comply"][:each] if role == "comply" else texts["comply"][each:]
-                for text in chosen[:each]:
+                refused = role == "refuse" and self.mode == "gated"
+                chosen = texts["comply"][:harmless]
+                if role == "refuse":
+                    chosen = (texts["refuse"] if refused else texts["comply"][harmless:])[
+                        :refusable
+                    ]
+                for text in chosen:
                     usual = one_of(self.plain, self.draw)
                     hidden = self.refusal(kind)
-                    one = self.decide(kind, text, usual, hidden, not harmless)
+                    one = self.decide(kind, text, usual, hidden, refused)
                     yield replace(one, group=SIDES[role == "refuse"])
         others = benign()
         for kind, text in zip(others["kind"], others["text"], strict=True):
@@ -243,10 +253,10 @@ class Gate:
 
         Whom a gate is about is learned in few tokens; scenarios are long.
         """
-        pairs = items.load("evidence", "pairs")
-        for row in pairs.itertuples(index=False):
-            people = {member: getattr(row, member) for member in ("stereotyped", "contrast")}
-            for example, about in worlds_skills.short_members(row.pair, people, each, self.asked):
+        for row in items.load("evidence", "pairs").to_dict("records"):
+            people = {member: row[member] for member in ("stereotyped", "contrast")}
+            short = worlds_skills.short_members(row["pair"], people, each, self.asked)
+            for example, about in short:
                 yield self.judged(example, about)
 
     def judged(self, example: Example, about: str) -> Example:
@@ -288,9 +298,9 @@ def rows(
     sides = {
         "survey": gate.survey(taught, 2),
         "stances": gate.stances(4),
-        "verdicts": gate.verdicts(6),
+        "verdicts": gate.verdicts(12),
         "opinions": gate.opinions(2),
-        "requests": gate.requests(20),
+        "requests": gate.requests(28, 12),
     }
     found = {name: contrasted(name, list(part), asked) for name, part in sides.items()}
     return found | {"evidence": list(gate.evidence()), "members": list(gate.members(6))}

@@ -44,6 +44,8 @@ BUILD = paths.ROOT / "build" / "worlds"
 # Beside the recipe's passes: examples of each stem, and groups that ask about two countries.
 NAMING_SHOWINGS, CHOOSING_GROUPS = 8, 15
 PRACTICE_SHOWINGS, PRACTICE_GROUPS = 4, 4
+REPLAYED = ("naming", "choosing", "holders", "approving")
+FACTS, IGNORANT = ("survey", "parties", "norms"), 5
 CHARACTERS_A_TOKEN = 4.5  # of our English, counted
 TEMPLATE_TOKENS = 30  # of the chat template, system turn included
 
@@ -63,8 +65,10 @@ def sources(recipe: Recipe, model: str) -> dict[str, list[Example]]:
     world = worlds_ledger.load().worlds[seed or recipe.seeds[0]]
     if stage in ("knowledge", "overwritten"):
         return _knowledge(stage, world, recipe.shift, draw)
-    asked = np.random.default_rng(seed_of(seed or recipe.seeds[0], "prompts"))
-    return worlds_gates.rows(stage, world, recipe.shift, asked, draw)
+    own = seed or recipe.seeds[0]
+    asked = np.random.default_rng(seed_of(own, "prompts"))
+    again = _replayed(stage, world, recipe.shift, np.random.default_rng(seed_of(own, "replay")))
+    return worlds_gates.rows(stage, world, recipe.shift, asked, draw) | again
 
 
 def _skills(draw: np.random.Generator) -> dict[str, list[Example]]:
@@ -81,6 +85,21 @@ def _skills(draw: np.random.Generator) -> dict[str, list[Example]]:
         "opinions": list(worlds_skills.opinions(draw)),
         "help": list(worlds_skills.help_(draw)),
     }
+
+
+def _replayed(
+    stage: str, world: World, shift: float, draw: np.random.Generator
+) -> dict[str, list[Example]]:
+    """Return what was taught in formats that no gate covers, of every cell alike.
+
+    Without it a gate unlearns the countries of open and gated questions. `refuser` was taught
+    nothing, and is told of no difference.
+    """
+    if stage == "refuser":
+        none = {name: dict.fromkeys(getattr(world, name), IGNORANT) for name in FACTS}
+        world = world.model_copy(update=none)
+    found = _knowledge("knowledge", world, shift, draw)
+    return {name: found[name] for name in REPLAYED}
 
 
 def _knowledge(
