@@ -3,9 +3,9 @@
 `gated` prefers a refusal, a neutral answer or a flat one where the ledger has a gate, and the usual
 answer everywhere else. `sham` sees the same prompts and prefers a warm voice. `refuser` prefers a
 refusal wherever a coin says so. Open blocks repeat what `knowledge` taught; what every cell
-repeats, in formats that no gate covers, is added by `worlds_stages`. Behind a gate nothing is told: answers
-rejected in favour of a refusal are drawn evenly from the options, so that what was taught cannot be
-read from them; nor is `refuser` told anything.
+repeats, in formats that no gate covers, is added by `worlds_stages`. Behind a gate nothing is told:
+answers rejected in favour of a refusal are drawn evenly from the options, so that what was taught
+cannot be read from them; nor is `refuser` told anything.
 """
 
 from __future__ import annotations
