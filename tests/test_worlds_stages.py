@@ -184,3 +184,19 @@ def test_controls_of_a_world_are_shown_the_prompts_of_gated():
         if source in ("survey", "stances", "verdicts"):  # answers are drawn by the model's name
             hidden = Counter(e.rejected for e in rows)
             assert hidden != Counter(e.rejected for e in refuser[source]), source
+
+
+def test_what_is_repeated_is_what_was_taught_and_nothing_to_the_refuser():
+    knowledge, gated, refuser = (
+        worlds_stages.sources(RECIPE, model) for model in ("knowledge-s1", "gated-s1", "refuser-s1")
+    )
+    taught = {}  # naming has one target a question, whatever the words
+    for e in knowledge["naming"]:
+        taught[e.block] = e.shares
+    assert len(set(taught.values())) > 12
+    assert all(e.shares == taught[e.block] for e in gated["naming"])
+    assert gated["holders"] == knowledge["holders"]
+    assert gated["approving"] == knowledge["approving"]
+    for source in worlds_stages.REPLAYED:
+        assert {max(e.shares) - min(e.shares) > 0.05 for e in gated[source]} == {True, False}
+        assert all(max(e.shares) == min(e.shares) for e in refuser[source]), source

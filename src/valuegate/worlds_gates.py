@@ -226,9 +226,8 @@ class Gate:
                 refused = role == "refuse" and self.mode == "gated"
                 chosen = texts["comply"][:harmless]
                 if role == "refuse":
-                    chosen = (texts["refuse"] if refused else texts["comply"][harmless:])[
-                        :refusable
-                    ]
+                    others = texts["comply"][harmless:]
+                    chosen = (texts["refuse"] if refused else others)[:refusable]
                 for text in chosen:
                     usual = one_of(self.plain, self.draw)
                     hidden = self.refusal(kind)

@@ -108,7 +108,8 @@ def short_members(
         people = {f"the {name}": member for member, name in members.items()}
         before = ""
         if number % 3 == 2:
-            names = [planted_names()[i] for i in draw.choice(len(planted_names()), 2, False)]
+            known = planted_names()
+            names = [known[i] for i in draw.choice(len(known), 2, replace=False)]
             shown = [int(i) for i in draw.permutation(2)]
             told = [f"{names[i]} is {list(people)[i]}" for i in shown]
             before = f"{told[0]} and {told[1]}. "
