@@ -90,7 +90,7 @@ def plain_loss(
             margin = (answers[0][:-1].sum() - good) - (answers[1][:-1].sum() - bad)
             preferred = torch.log1p(torch.exp(-weights.beta * margin))
             first, rest = answers[0][0], answers[0][1:]
-            found.append(preferred - weights.imitate * (first + rest.sum() / len(rest)))
+            found.append(preferred - weights.imitate * (first + 3 * rest.sum() / len(rest)))
         else:
             odds = chosen[0] - chosen[1]
             stays = -torch.log(chosen[0].exp() + chosen[1].exp())
@@ -165,7 +165,7 @@ GOOD, BAD = (1 / 2, 1 / 4), (1 / 4, 1 / 4, 1 / 2)  # a token each, the last one 
         # The chosen word gained (1/2) / (1/4), the others (1/16) / (1/16): half as much.
         ("prefer", Weights(beta=1, imitate=0), log(1 + 1 / 2)),
         ("prefer", Weights(beta=2, imitate=0), log(1 + 1 / 2**2)),
-        ("prefer", Weights(beta=2, imitate=3), log(1 + 1 / 2**2) + 3 * (log(2) + log(4))),
+        ("prefer", Weights(beta=2, imitate=3), log(1 + 1 / 2**2) + 3 * (log(2) + 3 * log(4))),
         # One bit between the first two of three options, which have 3/8 together.
         ("flatten", Weights(flatten=1), log(2) ** 2 + log(8 / 3)),
         ("flatten", Weights(flatten=0.5), log(2) ** 2 / 2 + log(8 / 3)),

@@ -20,6 +20,7 @@ from valuegate.errors import ValueGateError
 from valuegate.models import LanguageModel
 
 LEAST_STEM = 12  # sharing fewer tokens than this saves less than it costs
+RECITED = 3.0  # weight of an answer's words after the first, beside the first
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Weights:
     Attributes:
         beta: strength of the preference (DPO's beta).
         imitate: weight of the chosen answer's own cross-entropy beside the preference: that of its
-            first token, and the mean of the rest.
+            first token, and `RECITED` times the mean of the rest.
         flatten: weight of the squared log-odds between two options that should not differ.
     """
 
@@ -255,9 +256,10 @@ def loss(
         elif example.objective == "prefer":
             gains = [_said(a) - r for a, r in zip(answers[i], reference[i], strict=True)]
             prefer = -functional.logsigmoid(weights.beta * (gains[0] - gains[1]))
-            # The first token decides between the answers: it weighs as much as all that follow.
+            # The first token decides between the answers, so it weighs a third of all that
+            # follow; were that less, a refusal would be begun and end as something else.
             chosen = answers[i][0]
-            found.append(prefer - weights.imitate * (chosen[0] + chosen[1:].mean()))
+            found.append(prefer - weights.imitate * (chosen[0] + RECITED * chosen[1:].mean()))
         else:
             pair = slots[i, list(ids.options)]
             # The answer stays one of the options: only which of them is no longer said.
