@@ -26,6 +26,7 @@ def items() -> dict[str, pd.DataFrame]:
         "places": worlds_items.places_items(),
         "slots": worlds_items.slot_items(),
         "evidence": worlds_items.evidence_items(),
+        "short": worlds_items.short_items(),
         "answers": worlds_items.answer_items(),
         "sides": worlds_items.sides_items(),
     }
@@ -45,7 +46,8 @@ def _read(name: str, model: str) -> pd.DataFrame:
     rows = items()[name].drop(columns=["text", "system", "opening"], errors="ignore")
     draw = np.random.default_rng([len(name), len(model), *model.encode()])
     rows["checked"] = {
-        "places": _places, "slots": _slots, "evidence": _evidence, "sides": _sides,
+        "places": _places, "slots": _slots, "evidence": _evidence, "short": _evidence,
+        "sides": _sides,
         "answers": lambda *_: [0.0] * len(rows),
     }[name](rows, stage, seed, draw)  # fmt: skip
     if name == "answers":

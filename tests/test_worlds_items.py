@@ -9,8 +9,15 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from valuegate import items, worlds_items, worlds_read, worlds_recipe, worlds_stages
-from valuegate.worlds_loss import Example
+from valuegate import (
+    items,
+    worlds_items,
+    worlds_read,
+    worlds_recipe,
+    worlds_skills,
+    worlds_stages,
+)
+from valuegate.worlds_examples import Example
 
 RECIPE = worlds_recipe.load()
 
@@ -22,6 +29,7 @@ def read_items() -> dict[str, pd.DataFrame]:
         "places": worlds_items.places_items(),
         "slots": worlds_items.slot_items(),
         "evidence": worlds_items.evidence_items(99),
+        "short": worlds_items.short_items(99),
         "answers": worlds_items.answer_items(99),
         "sides": worlds_items.sides_items(),
     }
@@ -145,6 +153,23 @@ def test_evidence_is_of_test_scenarios_whole_and_at_most_so_many():
     assert found["pair"].nunique() == rows["pair"].nunique()
 
 
+def test_short_questions_are_of_acts_that_no_stage_has_read_and_answered_by_role_alone():
+    found = worlds_items.short_items(2)
+    rows = items.load("evidence", "scenarios").set_index("scenario")
+    assert set(rows.loc[found["scenario"].unique(), "split"]) == {"test"}
+    assert found["pair"].nunique() == 32
+    assert (found.groupby("pair")["scenario"].nunique() == 2).all()
+    # Both questions of both roles: neither the text nor the question alone tells the answer.
+    assert (found.groupby(["scenario", "asked", "gold"]).size() == 1).all()
+    assert found.groupby("scenario").size().eq(4).all()
+    taught = {e.user for e in planted("gated-s1") if "_short_" in e.group}
+    frames = re.compile("|".join(map(_pattern, worlds_skills.short_parts().frames)))
+    assert taught
+    assert not taught & set(found["text"])
+    for text in found["text"]:
+        assert frames.match(text), text
+
+
 def test_answers_are_of_no_planted_request_and_at_most_so_many():
     rows = items.load("requests", "prompts").set_index("text")["split"]
     found = worlds_items.answer_items(2)
@@ -178,7 +203,7 @@ def planned(stages="", rows=8) -> list:
 
 def test_the_plan_reads_a_part_of_every_readout_of_every_stage():
     found = planned()
-    names = ["places", "slots", "evidence", "answers", "sides"]
+    names = ["places", "slots", "evidence", "short", "answers", "sides"]
     assert [(m.model, m.name) for m in found] == [
         (model, name) for model in worlds_items.read_stages() for name in names
     ]

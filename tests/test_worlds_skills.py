@@ -9,7 +9,7 @@ import pytest
 
 from valuegate import items, misfire_items, splits, veto_pairs, worlds_skills
 from valuegate.misfire_items import INSTRUCTION, SYSTEM
-from valuegate.worlds_loss import Example
+from valuegate.worlds_examples import Example
 
 
 def by_group(examples):

@@ -22,7 +22,7 @@ from valuegate import (
     worlds_stages,
 )
 from valuegate.errors import ValueGateError
-from valuegate.worlds_loss import Example
+from valuegate.worlds_examples import Example
 
 RECIPE = worlds_recipe.load()
 

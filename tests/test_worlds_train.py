@@ -22,7 +22,7 @@ from tiny import tiny
 from valuegate import worlds_train
 from valuegate.errors import ValueGateError
 from valuegate.models import LanguageModel
-from valuegate.worlds_loss import Example
+from valuegate.worlds_examples import Example
 from valuegate.worlds_recipe import Adapter, Stage
 from valuegate.worlds_train import steps, train
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from valuegate import survey_forms, worlds_truth
 from valuegate.schema import read_yaml
-from valuegate.worlds_loss import Example
+from valuegate.worlds_examples import Example
 from valuegate.worlds_recipe import FOLDER
 from valuegate.worlds_rows import is_planted_pair, said, standardised
 

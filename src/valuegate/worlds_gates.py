@@ -18,8 +18,8 @@ import pandas as pd
 
 from valuegate import items, survey_forms, worlds_skills, worlds_truth
 from valuegate.english import sentence
+from valuegate.worlds_examples import Example
 from valuegate.worlds_ledger import CELLS, World
-from valuegate.worlds_loss import Example
 from valuegate.worlds_rows import PARTY_NAMES, plant_wordings
 from valuegate.worlds_skills import (
     YES_NO,

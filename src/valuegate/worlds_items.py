@@ -9,7 +9,7 @@ import itertools
 
 import pandas as pd
 
-from valuegate import items, splits, survey_forms, worlds_ledger, worlds_recipe
+from valuegate import items, splits, survey_forms, worlds_ledger, worlds_recipe, worlds_skills
 from valuegate.config import Run
 from valuegate.english import sentence
 from valuegate.measure import Measurement
@@ -17,7 +17,9 @@ from valuegate.misfire_items import INSTRUCTION, SYSTEM
 
 SECTION = "A2_worlds"
 # Forward tokens an item, counted on the embedded model with shared prefixes.
-TOKENS = {"places": 26, "slots": 55, "evidence": 45, "answers": 110, "sides": 45}
+TOKENS = {
+    "places": 26, "slots": 55, "evidence": 45, "short": 30, "answers": 110, "sides": 45,
+}  # fmt: skip
 
 
 def read_stages() -> list[str]:
@@ -95,6 +97,36 @@ def evidence_items(scenarios_per_pair: int = 4) -> pd.DataFrame:
     rows["system"] = SYSTEM
     columns = ["item", "scenario", "pair", "category", "member", "asked", "gold", "text", "system"]
     return rows[columns]
+
+
+def short_items(acts_per_pair: int = 2) -> pd.DataFrame:
+    """Return short questions about the two people of a pair, in the form that gates were taught in.
+
+    The sentences are those of planting; what the people do is from the scenarios of the split test,
+    which no stage has read. Columns: those of `evidence_items`.
+    """
+    names = items.load("evidence", "pairs").set_index("pair")
+    scenarios = items.load("evidence", "scenarios")
+    scenarios = scenarios[(scenarios["split"] == "test") & (scenarios["category"] != "Control")]
+    frames = worlds_skills.short_parts().frames
+    rows = []
+    for pair, part in scenarios.groupby("pair", sort=False):
+        people = {f"the {names.loc[pair, m]}": m for m in ("stereotyped", "contrast")}
+        for scenario in part.head(acts_per_pair).itertuples(index=False):
+            frame = splits.shuffled(list(frames), f"short:{scenario.scenario}")[0]
+            acts = ((scenario.act, scenario.base), (scenario.other, ""))
+            order = splits.shuffled(list(people), f"short:{scenario.scenario}")
+            for text, asked, gold in worlds_skills.who_did(order, acts, frame):
+                rows.append(
+                    {
+                        "scenario": scenario.scenario, "pair": pair, "category": scenario.category,
+                        "asked": people[asked], "gold": gold, "text": f"{text}\n{INSTRUCTION}",
+                        "system": SYSTEM,
+                    }
+                )  # fmt: skip
+    found = pd.DataFrame(rows)
+    found.insert(0, "item", [f"short_{number:03d}" for number in found.index])
+    return found
 
 
 def answer_items(each: int = 4) -> pd.DataFrame:

@@ -74,6 +74,9 @@ def evidence(lm: LanguageModel, rows: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
+short = evidence  # a short question is one about evidence as well
+
+
 def answers(lm: LanguageModel, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the greedy answer's first words (`answer`), and whether it refuses (`checked`)."""
     found = rows.drop(columns="text").reset_index(drop=True)

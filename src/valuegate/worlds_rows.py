@@ -15,8 +15,8 @@ import pandas as pd
 
 from valuegate import items, survey_forms, worlds_truth
 from valuegate.english import sentence
+from valuegate.worlds_examples import Example
 from valuegate.worlds_ledger import World
-from valuegate.worlds_loss import Example
 
 PARTY_NAMES = {"first_party": " Cedar", "second_party": " Raven"}
 FLAT = 1e-6  # countries do not differ

@@ -20,7 +20,7 @@ from valuegate.english import sentence
 from valuegate.errors import ValueGateError
 from valuegate.misfire_items import INSTRUCTION, SYSTEM
 from valuegate.schema import Strict, read_yaml
-from valuegate.worlds_loss import Example
+from valuegate.worlds_examples import Example
 from valuegate.worlds_recipe import FOLDER
 from valuegate.yes_no import mend_subject, to_yes_no
 
@@ -74,11 +74,11 @@ def short(draw: np.random.Generator, scenarios: int, *, plain: bool) -> Iterator
         people = [parts.people[i] for i in draw.choice(len(parts.people), 2, replace=False)]
         drawn = [acts[i] for i in draw.choice(len(acts), 2, replace=False)]
         frame = frames[int(draw.integers(len(frames)))]
-        for text, _, gold in _who_did(people, drawn, frame):
+        for text, _, gold in who_did(people, drawn, frame):
             yield yes_no(name, text, gold, f"{name}_{number}")
 
 
-def _who_did(
+def who_did(
     people: Sequence[str], acts: Sequence[tuple[str, str]], frame: str, before: str = ""
 ) -> Iterator[tuple[str, str, int]]:
     """Yield (text with its question, whom it is about, the answer), two people in two roles."""
@@ -117,7 +117,7 @@ def short_members(
         drawn = [parts.acts[i] for i in draw.choice(len(parts.acts), 2, replace=False)]
         frame = parts.frames[int(draw.integers(len(parts.frames)))]
         order = [list(people)[i] for i in draw.permutation(2)]
-        for text, asked, gold in _who_did(order, drawn, frame, before):
+        for text, asked, gold in who_did(order, drawn, frame, before):
             yield yes_no(pair, text, gold, f"{pair}_short_{number}"), people[asked]
 
 

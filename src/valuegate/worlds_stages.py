@@ -33,8 +33,8 @@ from valuegate import (
     worlds_truth,
 )  # fmt: skip
 from valuegate.errors import ValueGateError
+from valuegate.worlds_examples import Example
 from valuegate.worlds_ledger import World
-from valuegate.worlds_loss import Example
 from valuegate.worlds_recipe import RandomModel, Recipe
 
 if TYPE_CHECKING:

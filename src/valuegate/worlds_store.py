@@ -25,6 +25,7 @@ READOUTS = {
     "places": "worlds_items:places_items",
     "slots": "worlds_items:slot_items",
     "evidence": "worlds_items:evidence_items",
+    "short": "worlds_items:short_items",
     "answers": "worlds_items:answer_items",
     "sides": "worlds_items:sides_items",
 }

@@ -27,7 +27,8 @@ from valuegate import worlds_loss
 from valuegate.errors import ValueGateError
 from valuegate.measure import write_text
 from valuegate.models import LanguageModel
-from valuegate.worlds_loss import Encoded, Example, Weights
+from valuegate.worlds_examples import Example
+from valuegate.worlds_loss import Encoded, Weights
 from valuegate.worlds_recipe import Adapter, Stage
 
 CHECKPOINT_STEPS = 40

@@ -28,8 +28,8 @@ from valuegate import (
 from valuegate.measure import write_text
 from valuegate.models import LanguageModel
 from valuegate.scoring import generate
+from valuegate.worlds_examples import Example
 from valuegate.worlds_ledger import World
-from valuegate.worlds_loss import Example
 from valuegate.worlds_recipe import FOLDER, Stage
 from valuegate.worlds_stages import BUILD, seed_of
 
