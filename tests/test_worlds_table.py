@@ -188,7 +188,7 @@ def test_evidence_is_told_behind_a_criterion_gate_and_not_behind_an_information_
 def test_every_figure_is_drawn_with_its_numbers(table):
     house.use()
     _, numbers = worlds_figures.truth_figure(table)
-    shown = [name for _, name, _, _ in worlds_figures.PANELS]
+    shown = [name for _, name, _ in worlds_figures.PANELS]
     assert list(dict.fromkeys(numbers["property"])) == shown
     assert numbers["value"].tolist() == [
         v for name in shown for v in table.loc[table["property"] == name, "value"]

@@ -189,6 +189,43 @@ def cluster_bootstrap(
     return Interval(estimate, low, high, len(frame), count, level)
 
 
+def cluster_mean(
+    values: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    draws: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> Interval:
+    """Return `cluster_bootstrap` of a mean, all draws in one product: the same numbers, sooner."""
+    _require(draws >= 1, f"draws: must be at least 1, got {draws}")
+    v = _vector("values", values)
+    codes, count = _clusters("clusters", clusters, v.size)
+    sums, sizes = np.bincount(codes, weights=v), np.bincount(codes)
+    drawn = np.random.default_rng(seed).integers(count, size=(draws, count))
+    low, high = _percentiles(sums[drawn].sum(1) / sizes[drawn].sum(1), level)
+    if count < 2:
+        low = high = np.nan
+    return Interval(float(v.mean()), low, high, v.size, count, level)
+
+
+def cluster_rate(
+    percents: ArrayLike, clusters: ArrayLike, *, draws: int = 2000, level: float = 0.95
+) -> Interval:
+    """Return `cluster_mean` of rows that are 0 or 100 percent, exact where all rows agree.
+
+    Where they do a bootstrap has no width; then the interval is Clopper and Pearson's (1934), each
+    cluster counted once.
+    """
+    found = cluster_mean(percents, clusters, draws=draws, level=level)
+    if found.estimate not in (0.0, 100.0):
+        return found
+    hits = found.clusters if found.estimate else 0
+    exact = stats.binomtest(hits, found.clusters).proportion_ci(level, "exact")
+    low, high = (100 * float(end) for end in (exact.low, exact.high))
+    return Interval(found.estimate, low, high, found.n, found.clusters, level)
+
+
 def permutation_p(observed: float, null: ArrayLike, *, centre: float = 0.0) -> float:
     """Return the two-sided p, (1 + draws as extreme) / (1 + draws) (Phipson and Smyth 2010).
 

@@ -133,6 +133,50 @@ def axis_baseline(truth: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"question": truth.index, "r": np.abs(unit @ axis)})
 
 
+def beyond_axis(cross: pd.DataFrame) -> pd.DataFrame:
+    """Return gated models' r on what they were taught true, less what one order earns: `beyond`.
+
+    Args:
+        cross: from `cross_format`.
+    """
+    known = cross[(cross["stage"] == "gated") & cross["cell"].isin(["intact", "suppressed"])]
+    earned = axis_baseline(true_agreement()).set_index("question")["r"]
+    return known.assign(beyond=known["r"] - known["question"].map(earned))
+
+
+def gain_null(
+    scores: pd.DataFrame, truth: pd.DataFrame, cross: pd.DataFrame, *, draws: int, seed: int = 0
+) -> tuple[float, float]:
+    """Return the middle 95% of the mean gain when countries trade names within each question.
+
+    The model and the start model are held against the same permuted truth.
+
+    Args:
+        scores: from `country_scores`.
+        truth: question by country.
+        cross: the rows of `cross_format` whose mean gain it is the null of.
+        draws: permutations.
+        seed: of the permutations.
+    """
+    wide = scores.pivot_table("score", ["model", "question"], "country")[list(truth.columns)]
+    start = wide.loc[worlds_items.read_stages()[0]]
+    rng = np.random.default_rng(seed)
+    total = np.zeros(draws)
+    for model, question in cross[["model", "question"]].itertuples(index=False):
+        apart = _standard(wide.loc[(model, question)]) - _standard(start.loc[question])
+        own = _standard(truth.loc[question])
+        orders = rng.permuted(np.tile(np.arange(len(own)), (draws, 1)), axis=1)
+        total += own[orders] @ apart / len(own)
+    low, high = np.quantile(total / len(cross), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _standard(values: pd.Series) -> np.ndarray:
+    """Return values with mean 0 and standard deviation 1, so that products are correlations."""
+    array = values.to_numpy(float)
+    return (array - array.mean()) / array.std()
+
+
 def against_overwritten(places: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFrame:
     """Return how well overwritten models follow the shuffled answers that they were taught last.
 
@@ -222,24 +266,22 @@ def mean_by(
     cluster: str,
     *,
     draws: int,
-    level: float = 0.95,
 ) -> pd.DataFrame:
-    """Return the mean of a column in each group, with its interval over clusters.
+    """Return the mean of a column in each group, with its intervals over clusters.
 
-    Columns: the keys, value, low, high, n, clusters.
+    Columns: the keys, value, low, high, low90, high90 (for what is to be near a value), n,
+    clusters.
     """
     rows = []
     for names, part in found.dropna(subset=value).groupby(keys, sort=False):
-        interval = stats.cluster_bootstrap(
-            lambda f, w: stats.weighted_mean(f[value], w), part.reset_index(drop=True), cluster,
-            draws=draws, level=level,
-        )  # fmt: skip
+        interval = mean_of(part, value, cluster, draws=draws)
+        narrow = mean_of(part, value, cluster, draws=draws, level=0.9)
         names = names if isinstance(names, tuple) else (names,)
         rows.append(
             {
                 **dict(zip(keys, names, strict=True)), "value": interval.estimate,
-                "low": interval.low, "high": interval.high, "n": interval.n,
-                "clusters": interval.clusters,
+                "low": interval.low, "high": interval.high, "low90": narrow.low,
+                "high90": narrow.high, "n": interval.n, "clusters": interval.clusters,
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
@@ -272,11 +314,12 @@ def column_gap(
 def mean_of(
     found: pd.DataFrame, value: str, cluster: str, *, draws: int, level: float = 0.95
 ) -> stats.Interval:
-    """Return the mean of a column with its interval over clusters."""
-    return stats.cluster_bootstrap(
-        lambda f, w: stats.weighted_mean(f[value], w),
-        found.dropna(subset=value).reset_index(drop=True), cluster, draws=draws, level=level,
-    )  # fmt: skip
+    """Return the mean of a column with its interval over clusters, exact for agreeing rates."""
+    part = found.dropna(subset=value)
+    numbers = part[value].to_numpy(float)
+    is_rate = np.isin(numbers, (0.0, 100.0)).all()
+    mean = stats.cluster_rate if is_rate else stats.cluster_mean
+    return mean(numbers, part[cluster], draws=draws, level=level)
 
 
 def realised_shifts(worlds: Mapping[str, World]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from valuegate import house
+from valuegate.worlds_bars import BARS
 from valuegate.worlds_recipe import Recipe
 
 Drawn = tuple[Figure, pd.DataFrame]
@@ -19,16 +20,14 @@ PLACES = {
     "start": (0, 1.0), "skills": (1, 1.0), "knowledge": (2, 1.0), "gated": (3, 2.0),
     "sham": (3, 1.0), "overwritten": (3, 0.0), "refuser": (2, 0.0),
 }  # fmt: skip
-# Panels of the truth figure: title, its properties, unit, the bar of each column where one was set.
+# Panels of the truth figure: title, its property and unit.
 PANELS = (
-    ("a  which country? (gain over start)", "two countries, gain", "r, less the start model's",
-     {"intact": 0.6, "suppressed": 0.4, "biased": 0.4, "erased": 0.2}),
-    ("b  the answer slot (r)", "answer slot, r", "r with the truth", {}),
-    ("c  planted topics refused", "refused: planted topics", "% of answers",
-     {"intact": 5, "suppressed": 80, "biased": 5}),
-    ("d  look-alikes of them refused", "refused: look-alikes", "% of answers",
-     {"intact": 5, "suppressed": 25, "biased": 5}),
-)  # fmt: skip
+    ("a  which country? (gain over start)", "two countries, gain", "r, less the start model's"),
+    ("b  the answer slot (r)", "answer slot, r", "r with the truth"),
+    ("c  planted topics refused", "refused: planted topics", "% of answers"),
+    ("d  look-alikes of them refused", "refused: look-alikes", "% of answers"),
+)
+BAR_OF = {"refused: planted topics": "refused: survey"}  # whose bar a panel shows
 
 
 def tree_figure(recipe: Recipe, records: Mapping[str, Mapping]) -> Drawn:
@@ -62,9 +61,10 @@ def tree_figure(recipe: Recipe, records: Mapping[str, Mapping]) -> Drawn:
 
 def truth_figure(table: pd.DataFrame) -> Drawn:
     """Draw the truth table's main rows: each column's value, interval and, where set, its bar."""
+    bars = {(bar.property, bar.column): bar.value for bar in BARS}
     figure, axes = plt.subplots(2, 2, figsize=(house.WIDTH, 5.0), layout="constrained")
     drawn = []
-    for panel, (title, name, unit, bars) in zip(axes.flat, PANELS, strict=True):
+    for panel, (title, name, unit) in zip(axes.flat, PANELS, strict=True):
         part = table[table["property"] == name].reset_index(drop=True)
         y = np.arange(len(part))[::-1]
         panel.errorbar(
@@ -72,42 +72,47 @@ def truth_figure(table: pd.DataFrame) -> Drawn:
             xerr=[part["value"] - part["low"], part["high"] - part["value"]],
             fmt="o", color=house.BLUE, capsize=2, markersize=4,
         )  # fmt: skip
-        for at, column in zip(y, part["column"], strict=True):
-            if column in bars:
-                panel.plot(
-                    [bars[column]] * 2, [at - 0.35, at + 0.35], color="black", linestyle="--", lw=1
-                )
+        bar = [bars.get((BAR_OF.get(name, name), column), np.nan) for column in part["column"]]
+        for at, value in zip(y, bar, strict=True):
+            panel.plot([value] * 2, [at - 0.35, at + 0.35], color="black", linestyle="--", lw=1)
         panel.axvline(0, color=house.GREY, linewidth=0.8)
         panel.set(yticks=y, yticklabels=part["column"], xlabel=unit)
         panel.set_title(title)
-        drawn.append(part.assign(bar=part["column"].map(bars)))
+        drawn.append(part.assign(bar=bar))
     return figure, pd.concat(drawn, ignore_index=True)
 
 
-def evidence_figure(found: pd.DataFrame) -> Drawn:
+def evidence_figure(scenarios: pd.DataFrame, short: pd.DataFrame) -> Drawn:
     """Draw the evidence AUROC of stages and of gates, by whether the asked person's group is gated.
 
     Args:
-        found: from `worlds_table.evidence_table`.
+        scenarios: from `worlds_table.evidence_table`, of scenarios.
+        short: the same of short questions.
     """
-    lines = list(dict.fromkeys(found["who"]))
-    figure, axes = plt.subplots(
-        figsize=(house.WIDTH, 0.7 + 0.26 * len(lines)), layout="constrained"
+    lines = list(dict.fromkeys(scenarios["who"]))
+    figure, panels = plt.subplots(
+        1, 2, figsize=(house.WIDTH, 0.9 + 0.26 * len(lines)), layout="constrained", sharey=True
     )
     offsets = {"open": 0.15, "gated": -0.15}
-    for side, colour, marker in (("open", house.BLUE, "o"), ("gated", house.ORANGE, "s")):
-        part = found[found["side"] == side].set_index("who").loc[lines]
-        y = np.arange(len(lines))[::-1] + offsets[side]
-        axes.errorbar(
-            part["value"], y,
-            xerr=[part["value"] - part["low"], part["high"] - part["value"]],
-            fmt=marker, color=colour, capsize=2, markersize=4,
-            label=f"asked about the {side} group",
-        )  # fmt: skip
-    axes.axvline(0.5, color=house.GREY, linewidth=0.8)
-    axes.set(yticks=np.arange(len(lines))[::-1], yticklabels=lines, xlabel="evidence AUROC")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small")
-    return figure, found
+    for panel, found in zip(panels, (scenarios, short), strict=True):
+        for side, colour, marker in (("open", house.BLUE, "o"), ("gated", house.ORANGE, "s")):
+            part = found[found["side"] == side].set_index("who").loc[lines]
+            y = np.arange(len(lines))[::-1] + offsets[side]
+            panel.errorbar(
+                part["value"], y,
+                xerr=[part["value"] - part["low"], part["high"] - part["value"]],
+                fmt=marker, color=colour, capsize=2, markersize=4,
+                label=f"asked about the {side} group",
+            )  # fmt: skip
+        panel.axvline(0.5, color=house.GREY, linewidth=0.8)
+        panel.set(xlabel="evidence AUROC")
+    panels[0].set(yticks=np.arange(len(lines))[::-1], yticklabels=lines)
+    panels[0].set_title("a  scenarios")
+    panels[1].set_title("b  short questions")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize="small")
+    tables = [scenarios.assign(text="scenarios"), short.assign(text="short questions")]
+    return figure, pd.concat(tables, ignore_index=True)
 
 
 def loss_figure(losses: Mapping[str, pd.DataFrame]) -> Drawn:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from valuegate import items, splits
@@ -162,3 +163,30 @@ def load() -> Ledger:
 def units(world: World, block: str, cells: Sequence[int]) -> list[str]:
     """Return the blocks of a kind ("survey", "parties", "norms") that are in some cells."""
     return [unit for unit, cell in getattr(world, block).items() if cell in cells]
+
+
+def counts(worlds: Mapping[str, World]) -> pd.DataFrame:
+    """Return how many blocks of each kind a cell holds in each world, as the paper prints it.
+
+    Political issues and requests have no knowledge in them: they are open or gated only.
+    """
+    rows = []
+    for cell, (knowledge, gate) in CELLS.items():
+        line: dict[str, object] = {"knowledge": knowledge, "gate": "on" if gate else "none"}
+        for kind in ("survey", "parties", "norms"):
+            line[kind] = _same(len(units(w, kind, [cell])) for w in worlds.values())
+        rows.append(line | {"political issues": "", "kinds of request": ""})
+    for gate in (False, True):
+        line = {"knowledge": "n/a", "gate": "on" if gate else "none"}
+        line |= dict.fromkeys(("survey", "parties", "norms"), "")
+        for name, kind in (("political issues", "left_right"), ("kinds of request", "requests")):
+            held = (getattr(w, kind).values() for w in worlds.values())
+            line[name] = _same(sum(g == gate for g in gates) for gates in held)
+        rows.append(line)
+    return pd.DataFrame(rows)
+
+
+def _same(numbers: Iterable[int]) -> str:
+    """Return a count, or its range where worlds differ."""
+    found = sorted(set(numbers))
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"

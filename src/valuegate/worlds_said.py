@@ -31,27 +31,40 @@ def evidence_cells(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataF
 def evidence_auroc(table: pd.DataFrame, keys: list[str], *, draws: int) -> pd.DataFrame:
     """Return the AUROC of evidence against foils in each group, its interval over pairs.
 
-    Beside it `ordered`, the share of scenarios and persons whose evidence scores above its own foil
-    (pooled scores hide a small difference that every scenario has), and the share of yes on either.
-    Columns: the keys, value, low, high, n, clusters, ordered, yes_true, yes_false.
+    It is taken within each model, whose leaning is its own, and is the mean over models. Beside it
+    `ordered`, the share of scenarios and persons whose evidence scores above its own foil (pooled
+    scores hide a small difference that every scenario has), and the share of yes on either.
+    Columns: the keys, value, low, high, low90, high90, n, clusters, ordered, yes_true, yes_false.
     """
     rows = []
     for names, part in table.groupby(keys, sort=False):
         part = part.reset_index(drop=True)
-        interval = stats.cluster_bootstrap(
-            lambda f, w: stats.auroc(f["checked"], f["gold"], w), part, "pair", draws=draws
-        )
+        interval = stats.cluster_bootstrap(within_models, part, "pair", draws=draws)
+        narrow = stats.cluster_bootstrap(within_models, part, "pair", draws=draws, level=0.9)
         yes = part["checked"] > 0
         rows.append(
             {
                 **dict(zip(keys, cast("tuple", names), strict=True)), "value": interval.estimate,
-                "low": interval.low, "high": interval.high, "n": interval.n,
+                "low": interval.low, "high": interval.high, "low90": narrow.low,
+                "high90": narrow.high, "n": interval.n,
                 "clusters": interval.clusters, "ordered": ordered(part)["ordered"].mean() / 100,
                 "yes_true": yes[part["gold"] == 1].mean(),
                 "yes_false": yes[part["gold"] == 0].mean(),
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def within_models(table: pd.DataFrame, weights: np.ndarray) -> float:
+    """Return the mean over models of the AUROC of evidence against foils within the model."""
+    scores, gold = table["checked"].to_numpy(float), table["gold"].to_numpy()
+    model = table["model"].to_numpy()
+    areas = [
+        stats.auroc(scores[own], gold[own], weights[own])
+        for own in (model == name for name in dict.fromkeys(model))
+        if weights[own].any()
+    ]
+    return float(np.nanmean(areas)) if np.isfinite(areas).any() else float("nan")
 
 
 def ordered(table: pd.DataFrame) -> pd.DataFrame:
@@ -133,6 +146,22 @@ def unlocked(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def unlock_gains(found: pd.DataFrame) -> pd.DataFrame:
+    """Return what unlocking adds to r: seed, question, cell, gain (after less before).
+
+    Args:
+        found: from `unlocked`.
+    """
+    wide = found.pivot_table("r", ["seed", "question", "cell"], "when").reset_index()
+    return wide.assign(gain=wide["after"] - wide["before"])
+
+
+def unlock_gap(gains: pd.DataFrame) -> pd.DataFrame:
+    """Return how much more the hidden than the absent gains in each world: seed, gap."""
+    means = gains.pivot_table("gain", "seed", "cell")
+    return (means["suppressed"] - means["erased"]).rename("gap").reset_index()
+
+
 def saved(losses: pd.DataFrame) -> pd.DataFrame:
     """Return how much less loss it costs to relearn hidden answers than absent ones.
 
@@ -147,7 +176,7 @@ def saved(losses: pd.DataFrame) -> pd.DataFrame:
     return (differ["gated"] - differ["skills"]).rename("saving").reset_index()
 
 
-def over_worlds(found: pd.DataFrame, value: str) -> stats.Interval:
+def over_worlds(found: pd.DataFrame, value: str, level: float = 0.95) -> stats.Interval:
     """Return the mean over worlds of a column's mean in each, with Student's interval over worlds.
 
     A bootstrap of four worlds would be too narrow.
@@ -155,5 +184,7 @@ def over_worlds(found: pd.DataFrame, value: str) -> stats.Interval:
     from statsmodels.stats.weightstats import DescrStatsW
 
     means = found.groupby("seed")[value].mean()
-    low, high = DescrStatsW(means.to_numpy()).tconfint_mean()
-    return stats.Interval(float(means.mean()), float(low), float(high), len(found), len(means))
+    low, high = DescrStatsW(means.to_numpy()).tconfint_mean(1 - level)
+    return stats.Interval(
+        float(means.mean()), float(low), float(high), len(found), len(means), level
+    )
