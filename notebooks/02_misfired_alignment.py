@@ -221,6 +221,33 @@ section.figure(figures.published_figure(published, ours), "published")
 section.print_table(tables.published_table(published, ours), "models")
 
 # %% [markdown]
+# ## Stages whose truth is known
+#
+# The planted stages (appendix A2) are asked of VETO's scenarios that none of them has read.
+# `skills` was taught to read evidence in other texts; the gates of `gated-s1` are about members of
+# our own pairs of groups. Readings are by the person asked about, evidence and foil being the same
+# question of both texts of a pair: a mere leaning to no about one of the two is no reading.
+
+# %%
+names = misfire_items.stages(section.run)
+asked = {name: section.table("stages", name) for name in names}
+readings = misfire.stage_readings(asked, draws)
+section.figure(figures.stages_figure(readings), "stages")
+
+# %%
+section.print_table(tables.stages_table(readings, tables.summary_rows(asked)), "stages")
+
+# %%
+contrast = readings[readings["member"] == "contrast"].set_index("model")
+for stage, name in (("skills", "skills"), ("gated", "gated-s1"), ("sham", "sham-s1")):
+    row = contrast.loc[name]
+    section.claim(
+        f"misfire.stage_{stage}", row.auroc, ci=(row.low, row.high), n=row.n, unit="AUROC",
+        clusters=row.scenarios, null=(row.null_low, row.null_high), model=name,
+        test="bootstrap over scenarios; evidence and foil exchanged by scenario",
+    )  # fmt: skip
+
+# %% [markdown]
 # ## What could fool us
 #
 # - *A model that cannot read.* Then MAR and the bias rate are both chance; the paper prints such a

@@ -103,6 +103,7 @@ def filled(text: str, tables: Path) -> str:
         ("{{x.below.ci:.2f}}", "−3.25 to −1.75"),
         ("{{x.below.verdict}}", "supported"),
         ("{{x.within.verdict}}", "supported"),
+        ("{{x.within.expected}}", "within −1 and 1"),
         ("{{x.nulled.verdict}}", "explained by a null"),
         ("{{x.gate.verdict}}", "not supported"),
         ("{{x.gated.verdict}}", "not testable at this scale"),

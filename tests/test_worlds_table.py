@@ -12,6 +12,7 @@ from valuegate import (
     answer_rules,
     house,
     worlds,
+    worlds_bars,
     worlds_figures,
     worlds_items,
     worlds_said,
@@ -88,22 +89,22 @@ def test_a_model_without_a_seed_counts_a_block_once(table):
 
 
 def test_every_claim_of_the_table_is_a_cell_of_it(table):
-    named = worlds_table.named(table)
-    assert named["cross_intact"]["value"] == value(table, "two countries, gain", "intact")
-    assert named["norms_biased"] == {
-        **table[
-            (table["property"] == worlds_table.SIDES["norms"]) & (table["column"] == "biased")
-        ].iloc[0].drop(["property", "column"]).to_dict(),
-        "unit": "% true",
-    }  # fmt: skip
-    assert set(named) == set(worlds_table.NAMED)
+    for name, (label, unit, columns) in worlds_table.CLAIMED.items():
+        found = worlds_table.named(table, name)
+        assert tuple(found) == columns
+        for column, claim in found.items():
+            at = worlds_table.ALIASES.get(column, column)
+            at = "intact" if name == "everyday" else at
+            assert (claim["value"], claim["unit"]) == (value(table, label, at), unit)
 
 
-def test_the_printed_table_has_a_line_a_column_and_no_gap(table):
-    printed = worlds_table.printed(table)
-    assert printed["column"].tolist() == list(worlds_table.COLUMNS)
-    assert printed.set_index("column").loc["intact", "answer slot, r"] == "1.00 (1.00 to 1.00)"
+@pytest.mark.parametrize("kind", ["known", "said"])
+def test_the_printed_table_has_a_line_a_column_and_no_gap(table, kind):
+    printed = worlds_table.printed(table, kind)
+    assert printed["stage or cell"].tolist() == list(worlds_table.COLUMNS)
     assert printed.notna().all(axis=None)
+    if kind == "known":
+        assert printed.set_index("stage or cell").loc["intact", "r, slot"] == "1.00 (1.00 to 1.00)"
 
 
 def test_evidence_is_tabled_by_stage_and_by_gate():
@@ -195,8 +196,10 @@ def test_every_figure_is_drawn_with_its_numbers(table):
     ]
     found = worlds_said.evidence_cells(worlds.pooled(readouts()["evidence"]), WORLDS)
     area = worlds_table.evidence_table(found, draws=20)
-    figure, drawn = worlds_figures.evidence_figure(area)
-    assert drawn is area
+    figure, drawn = worlds_figures.evidence_figure(area, area)
+    assert drawn["text"].value_counts().to_dict() == {
+        "scenarios": len(area), "short questions": len(area),
+    }  # fmt: skip
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert shown == list(worlds_table.EVIDENCE_LINES)
     losses = {
@@ -225,3 +228,70 @@ def test_every_figure_is_drawn_with_its_numbers(table):
     _, both = worlds_figures.trained_figure(unlocked, relearning)
     assert both["value"].notna().all()
     plt.close("all")
+
+
+def test_the_null_of_a_gain_is_of_countries_that_trade_names(table):
+    scores = worlds.country_scores(worlds.pooled(readouts()["places"]))
+    cross = worlds.cross_format(readouts(), WORLDS)
+    own = worlds_table.rows_of(cross, "intact", "question")
+    low, high = worlds.gain_null(scores, worlds.true_agreement(), own, draws=300)
+    assert low < 0 < high
+    # r of nine countries has an SD of 1/sqrt(8), the difference of two models' at most twice it.
+    assert high < 2 * 2 / (8 * len(own)) ** 0.5
+    assert value(table, "two countries, gain", "intact") > high
+
+
+def test_what_is_known_earns_more_than_one_order_of_the_countries():
+    found = worlds.beyond_axis(worlds.cross_format(readouts(), WORLDS))
+    assert set(found["cell"]) == {"intact", "suppressed"}
+    earned = worlds.axis_baseline(worlds.true_agreement()).set_index("question")["r"]
+    row = found.iloc[0]
+    assert row["beyond"] == approx(row["r"] - earned[row["question"]])
+
+
+def test_bars_are_met_by_what_was_planted_and_missed_by_nothing_else(table):
+    found = worlds_said.evidence_cells(worlds.pooled(readouts()["evidence"]), WORLDS)
+    read = worlds_table.evidence_table(found, draws=30)
+    met = worlds_bars.against_bars(table, read)
+    assert len(met) == len(worlds_bars.BARS) + len(worlds_bars.EVIDENCE_BARS)
+    assert met["met"].all()
+    lower = table.assign(value=table["value"] * 0.5, high=table["high"] + 1)
+    missed = worlds_bars.against_bars(lower, read).set_index(["property", "column"])["met"]
+    assert not missed["two countries, gain", "intact"]
+    assert not missed["two countries, gain", "erased"]  # by its upper end
+    assert not missed["refused: survey", "suppressed"]
+    assert missed["refused: survey", "intact"]
+    printed = worlds_bars.printed(met)
+    assert set(printed["met"]) == {"yes"}
+    assert printed.iloc[0]["bar"] == "at least 0.60"
+
+
+def test_a_claim_near_a_value_has_the_interval_of_an_equivalence(table):
+    found = worlds_table.named(table, "slot", near=frozenset({"erased"}))
+    cells = table[table["property"] == "answer slot, r"].set_index("column")
+    assert found["erased"]["ci"] == tuple(cells.loc["erased", ["low90", "high90"]])
+    assert found["suppressed"]["ci"] == tuple(cells.loc["suppressed", ["low", "high"]])
+    assert found["erased"]["test"].startswith("90% ")
+    alone = worlds_table.named(table, "everyday")["gated"]
+    assert alone["value"] == value(table, "refused: everyday", "intact")
+
+
+def test_evidence_claims_are_lines_of_their_tables():
+    found = worlds_said.evidence_cells(worlds.pooled(readouts()["short"]), WORLDS)
+    read = worlds_table.evidence_table(found, draws=20)
+    claims = worlds_table.evidence_claims(read, "AUROC", {"skills": "open", "criterion": "gated"})
+    assert claims["skills"]["n"] == read.set_index(["who", "side"]).loc[("skills", "open"), "n"]
+    yes = worlds_table.yes_rates(found, draws=20).set_index(["who", "side"])
+    assert yes.loc[("gated: criterion", "gated"), "value"] == 0
+    assert yes.loc[("gated: criterion", "open"), "value"] == 100
+
+
+def test_unlocking_adds_what_comes_after_less_what_came_before():
+    rows = [
+        ("s1", "q1", "suppressed", "before", 0.1), ("s1", "q1", "suppressed", "after", 0.7),
+        ("s1", "q2", "erased", "before", 0.0), ("s1", "q2", "erased", "after", 0.2),
+    ]  # fmt: skip
+    found = pd.DataFrame(rows, columns=["seed", "question", "cell", "when", "r"])
+    gains = worlds_said.unlock_gains(found)
+    assert gains.set_index("question")["gain"].to_dict() == approx({"q1": 0.6, "q2": 0.2})
+    assert worlds_said.unlock_gap(gains)["gap"].tolist() == approx([0.4])

@@ -163,8 +163,9 @@ def gain_null(
     rng = np.random.default_rng(seed)
     total = np.zeros(draws)
     for model, question in cross[["model", "question"]].itertuples(index=False):
-        apart = _standard(wide.loc[(model, question)]) - _standard(start.loc[question])
-        own = _standard(truth.loc[question])
+        asked = wide.loc[(model, question)].dropna()  # a question may leave a country out
+        apart = _standard(asked) - _standard(start.loc[question, asked.index])
+        own = _standard(truth.loc[question, asked.index])
         orders = rng.permuted(np.tile(np.arange(len(own)), (draws, 1)), axis=1)
         total += own[orders] @ apart / len(own)
     low, high = np.quantile(total / len(cross), [0.025, 0.975])

@@ -34,19 +34,17 @@ def evidence_auroc(table: pd.DataFrame, keys: list[str], *, draws: int) -> pd.Da
     It is taken within each model, whose leaning is its own, and is the mean over models. Beside it
     `ordered`, the share of scenarios and persons whose evidence scores above its own foil (pooled
     scores hide a small difference that every scenario has), and the share of yes on either.
-    Columns: the keys, value, low, high, low90, high90, n, clusters, ordered, yes_true, yes_false.
+    Columns: the keys, value, low, high, n, clusters, ordered, yes_true, yes_false.
     """
     rows = []
     for names, part in table.groupby(keys, sort=False):
         part = part.reset_index(drop=True)
         interval = stats.cluster_bootstrap(within_models, part, "pair", draws=draws)
-        narrow = stats.cluster_bootstrap(within_models, part, "pair", draws=draws, level=0.9)
         yes = part["checked"] > 0
         rows.append(
             {
                 **dict(zip(keys, cast("tuple", names), strict=True)), "value": interval.estimate,
-                "low": interval.low, "high": interval.high, "low90": narrow.low,
-                "high90": narrow.high, "n": interval.n,
+                "low": interval.low, "high": interval.high, "n": interval.n,
                 "clusters": interval.clusters, "ordered": ordered(part)["ordered"].mean() / 100,
                 "yes_true": yes[part["gold"] == 1].mean(),
                 "yes_false": yes[part["gold"] == 0].mean(),
