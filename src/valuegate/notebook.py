@@ -57,9 +57,9 @@ class Section:
     def figure(self, drawn: tuple[Figure, pd.DataFrame], name: str) -> None:
         """Save a figure with the numbers behind it, and show it."""
         figure, table = drawn
-        path = house.save(figure, table, f"{self.name[:2]}_{name}", self.folder / "figures")
+        house.save(figure, table, f"{self.name[:2]}_{name}", self.folder / "figures")
+        display(SVG(house.inline(figure)))
         plt.close(figure)
-        display(SVG(path))
 
     def print_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         """Save a table as the paper prints it, and return it to be shown."""

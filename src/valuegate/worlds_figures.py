@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
@@ -32,21 +33,21 @@ BAR_OF = {"refused: planted topics": "refused: survey"}  # whose bar a panel sho
 
 def tree_figure(recipe: Recipe, records: Mapping[str, Mapping]) -> Drawn:
     """Draw the stages as a tree, with what trains each and for how many examples."""
-    figure, axes = plt.subplots(figsize=(house.WIDTH, 2.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(house.WIDTH, 2.6), layout="constrained")
     rows = []
     for stage, (x, y) in PLACES.items():
         seeds = recipe.stages[stage].seeds if stage in recipe.stages else ()
         trained = [r for name, r in records.items() if name.partition("-")[0] == stage]
         size = int(np.mean([r["shown"] for r in trained])) if trained else 0
         rows.append({"stage": stage, "models": max(1, len(seeds)), "examples": size})
-        under = f"{len(seeds)} seeds, " if len(seeds) > 1 else ""
-        label = f"{stage}\n{under}{size:,} examples" if size else f"{stage}\nas released"
+        lines = [stage] + ([f"{len(seeds)} seeds"] if len(seeds) > 1 else [])
+        lines.append(f"{size:,} examples" if size else "as released")
         box = FancyBboxPatch(
-            (1.55 * x - 0.58, y - 0.3), 1.16, 0.6, boxstyle="round,pad=0.02,rounding_size=0.08",
+            (1.55 * x - 0.58, y - 0.36), 1.16, 0.72, boxstyle="round,pad=0.02,rounding_size=0.08",
             facecolor="white", edgecolor=house.BLUE if stage != "gated" else house.ORANGE,
         )  # fmt: skip
         axes.add_patch(box)
-        axes.text(1.55 * x, y, label, ha="center", va="center", fontsize="small")
+        axes.text(1.55 * x, y, "\n".join(lines), ha="center", va="center", fontsize="small")
         if stage != "start":
             base = recipe.stages[stage].base
             bx, by = PLACES[base]
@@ -54,7 +55,7 @@ def tree_figure(recipe: Recipe, records: Mapping[str, Mapping]) -> Drawn:
                 "", (1.55 * x - 0.6, y), (1.55 * bx + 0.6, by),
                 arrowprops={"arrowstyle": "->", "color": house.GREY},
             )  # fmt: skip
-    axes.set(xlim=(-0.65, 1.55 * 3 + 0.65), ylim=(-0.45, 2.45))
+    axes.set(xlim=(-0.65, 1.55 * 3 + 0.65), ylim=(-0.5, 2.5))
     axes.axis("off")
     return figure, pd.DataFrame(rows)
 
@@ -127,17 +128,26 @@ def loss_figure(losses: Mapping[str, pd.DataFrame]) -> Drawn:
     table = pd.concat(rows, ignore_index=True)
     table = table.groupby(["stage", "source", "part"], sort=False)["loss"].mean().reset_index()
     stages = list(dict.fromkeys(table["stage"]))
-    columns = 3
-    lines = -(-len(stages) // columns)
+    sources = sorted(table["source"].unique())
+    # A source has one colour in all panels; neighbours in a legend differ in their dashes, too.
+    colours = dict(zip(sources, sns.color_palette("husl", len(sources)), strict=True))
+    lines = -(-len(stages) // 2)
     figure, axes = plt.subplots(
-        lines, columns, figsize=(house.WIDTH, 2.1 * lines), layout="constrained", squeeze=False
+        lines, 2, figsize=(house.WIDTH, 2.2 * lines), layout="constrained", squeeze=False
     )
     for panel, stage in zip(axes.flat, stages, strict=False):
-        for source, line in table[table["stage"] == stage].groupby("source", sort=False):
-            panel.plot(10 * line["part"] + 5, line["loss"], label=source, linewidth=1)
+        parts = table[table["stage"] == stage].groupby("source", sort=True)
+        for number, (source, line) in enumerate(parts):
+            panel.plot(
+                10 * line["part"] + 5, line["loss"], label=source, linewidth=1.1,
+                color=colours[str(source)], linestyle=("-", "--", ":")[number % 3],
+                marker="." if len(line) == 1 else None,
+            )  # fmt: skip
         panel.set(yscale="log", xlabel="% of training", ylabel="loss (nats)")
         panel.set_title(stage)
-        panel.legend(fontsize=5, ncols=2, handlelength=1)
+        panel.legend(
+            fontsize="xx-small", handlelength=1.6, loc="upper left", bbox_to_anchor=(1, 1.05)
+        )
     for panel in axes.flat[len(stages) :]:
         panel.axis("off")
     return figure, table
