@@ -5,8 +5,10 @@ The prompts are made in `misfire_items`; what the scores mean is in `misfire`.
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
+from valuegate import circuits, misfire_items
 from valuegate.models import LanguageModel
 from valuegate.residual import lens_log_odds
 from valuegate.scoring import NO, YES, answer_ids, log_odds
@@ -28,3 +30,70 @@ def evidence(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
     found["mass"] = scores.mass
     found["lens"] = list(lens.numpy().astype("float32"))
     return found
+
+
+def layers(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
+    """Return the log-odds of yes with each layer's last residual put in from the twin.
+
+    Columns: those of the items without texts; `log_odds` (the prompt's own), `twin_log_odds`,
+    `patched`, a list by layer, 0 (embedding) to n_layers.
+    """
+    found = items.drop(columns=["text", "twin", "system"]).reset_index(drop=True)
+    prompts, twins = _twins(lm, items)
+    found["log_odds"] = log_odds(lm, prompts).log_odds
+    found["twin_log_odds"] = log_odds(lm, twins).log_odds
+    found["patched"] = [
+        circuits.patched_layers(lm, prompt, twin).astype("float32")
+        for prompt, twin in zip(prompts, twins, strict=True)
+    ]
+    return found
+
+
+def heads(
+    lm: LanguageModel, items: pd.DataFrame, *, scenarios: int, top: int, draws: int
+) -> pd.DataFrame:
+    """Return what ablating the heads that matter most does, beside random heads of their blocks.
+
+    Heads are ranked by attribution on twins of the split fit, and ablated on the items, which are
+    of the split test: put to their means on the fit prompts, and to zero. Columns: those of the
+    items without texts; `log_odds` and `twin_log_odds` as they are; `mean_ablated`, `zero_ablated`
+    and the same of the twin (`twin_...`): the chosen heads; `random`, `twin_random`: lists by draw,
+    random heads put to their means; `chosen`: the heads, as "block.head".
+
+    Args:
+        lm: the model.
+        items: from `misfire_items.twin_items`.
+        scenarios: of the split fit, to rank heads on.
+        top: how many heads.
+        draws: sets of random heads.
+    """
+    fit = misfire_items.twin_items("fit", scenarios)
+    fit_prompts, fit_twins = _twins(lm, fit)
+    parts = [
+        circuits.attribution(lm, prompt, twin)
+        for prompt, twin in zip(fit_prompts, fit_twins, strict=True)
+    ]
+    score = -np.mean(parts, axis=0)  # what makes yes likelier here than in the twin
+    order = np.argsort(-score.ravel())[:top]
+    chosen = [(int(k) // lm.n_heads, int(k) % lm.n_heads) for k in order]
+    means = circuits.head_means(lm, [*fit_prompts, *fit_twins])
+    found = items.drop(columns=["text", "twin", "system"]).reset_index(drop=True)
+    for prefix, texts in zip(("", "twin_"), _twins(lm, items), strict=True):
+        found[f"{prefix}log_odds"] = log_odds(lm, texts).log_odds
+        found[f"{prefix}mean_ablated"] = circuits.ablated(lm, texts, chosen, means)
+        found[f"{prefix}zero_ablated"] = circuits.ablated(lm, texts, chosen)
+        others = [
+            circuits.ablated(lm, texts, drawn, means)
+            for drawn in circuits.matched_heads(chosen, lm.n_heads, draws)
+        ]
+        found[f"{prefix}random"] = list(np.stack(others, axis=1).astype("float32"))
+    return found.assign(chosen=" ".join(f"{b}.{h}" for b, h in chosen))
+
+
+def _twins(lm: LanguageModel, items: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Return the prompts and their twins in the model's template."""
+    systems = items["system"]
+    return tuple(
+        [lm.chat(text, system=system) for text, system in zip(items[column], systems, strict=True)]
+        for column in ("text", "twin")
+    )  # type: ignore[return-value]
