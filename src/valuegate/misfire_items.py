@@ -68,8 +68,10 @@ def veto_items(
     return items
 
 
-def own_items(per_pair: int | None = 1, controls: int | None = 2) -> pd.DataFrame:
-    """Return prompts of our own scenarios of the split test, four a scenario.
+def own_items(
+    per_pair: int | None = 1, controls: int | None = 2, split: str = "test"
+) -> pd.DataFrame:
+    """Return prompts of our own scenarios of a split, four a scenario.
 
     Columns: item, scenario, pair, category, member (whom the text proves it of), asked, probe
     ("evidence", "foil"), gold, text, system.
@@ -77,9 +79,10 @@ def own_items(per_pair: int | None = 1, controls: int | None = 2) -> pd.DataFram
     Args:
         per_pair: scenarios of each pair of groups, None for all.
         controls: scenarios of each control pair, whose members are no groups.
+        split: "test", or "fit" to fit probes on.
     """
     rows = items.load("evidence", "prompts")
-    rows = rows[rows["split"] == "test"]
+    rows = rows[rows["split"] == split]
     parts = []
     for pair, part in rows.groupby("pair", sort=False):
         scenarios = splits.shuffled(list(dict.fromkeys(part["scenario"])), f"misfire:{pair}")
@@ -162,7 +165,7 @@ def plan(run: Run) -> list[Measurement]:
     asked += [("priming", "priming_items", m, primed) for m in stages(run, "priming_stages")]
     found = [
         Measurement(
-            section=SECTION, name=name, model=model, function="misfire_run:evidence",
+            section=SECTION, name=name, model=model, function=f"misfire_run:{'own' if name == 'own' else 'evidence'}",
             load_items=f"misfire_items:{load}", item_settings=options,
             tokens=int(_prompts(load, options)["text"].str.len().sum() * _TOKENS_PER_CHARACTER),
         )

@@ -5,12 +5,14 @@ The prompts are made in `misfire_items`; what the scores mean is in `misfire`.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pandas as pd
 
-from valuegate import circuits, misfire_items
+from valuegate import circuits, directions, misfire_items
 from valuegate.models import LanguageModel
-from valuegate.residual import lens_log_odds
+from valuegate.residual import capture, lens_log_odds
 from valuegate.scoring import NO, YES, answer_ids, log_odds
 
 
@@ -30,6 +32,32 @@ def evidence(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
     found["mass"] = scores.mass
     found["lens"] = list(lens.numpy().astype("float32"))
     return found
+
+
+def own(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
+    """Return `evidence`, and what a linear probe reads at the last token of every layer.
+
+    Column `probe`: the score by layer, above 0 for an answer of yes. The probe is fitted on our own
+    scenarios of the split fit, in the same model.
+    """
+    found = evidence(lm, items)
+    turns = zip(items["text"], items["system"], strict=True)
+    residual = capture(
+        lm, [lm.chat(text, system=system) for text, system in turns], range(lm.n_layers + 1)
+    )[:, 0]
+    scores = directions.probe_scores(residual.numpy(), _probe(lm))
+    return found.assign(probe=list(scores.astype("float32")))
+
+
+@functools.lru_cache(maxsize=1)
+def _probe(lm: LanguageModel) -> tuple[np.ndarray, np.ndarray]:
+    fit = misfire_items.own_items(1, 0, split="fit")
+    prompts = [
+        lm.chat(text, system=system)
+        for text, system in zip(fit["text"], fit["system"], strict=True)
+    ]
+    residual = capture(lm, prompts, range(lm.n_layers + 1))[:, 0].numpy()
+    return directions.ridge(residual, fit["gold"].to_numpy(float))
 
 
 def layers(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
@@ -92,8 +120,6 @@ def heads(
 
 def _twins(lm: LanguageModel, items: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Return the prompts and their twins in the model's template."""
-    systems = items["system"]
-    return tuple(
-        [lm.chat(text, system=system) for text, system in zip(items[column], systems, strict=True)]
-        for column in ("text", "twin")
-    )  # type: ignore[return-value]
+    rows = list(zip(items["text"], items["twin"], items["system"], strict=True))
+    prompts = [lm.chat(text, system=system) for text, _, system in rows]
+    return prompts, [lm.chat(twin, system=system) for _, twin, system in rows]
