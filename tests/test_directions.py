@@ -30,11 +30,11 @@ def test_the_difference_of_means_finds_the_direction():
 
 
 def test_a_probe_reads_new_prompts_where_there_is_something_to_read():
-    residual, labels, _ = made(seed=1)
+    residual, labels, _ = made(seed=1, strength=6.0)
     probe = directions.ridge(residual, labels)
     scores = directions.probe_scores(residual, probe)
     assert scores.shape == (80, 3)
-    new, wanted, _ = made(400, seed=2)
+    new, wanted, _ = made(400, seed=2, strength=6.0)
     scores = directions.probe_scores(new, probe)
     assert stats.auroc(scores[:, 1], wanted) > 0.9
     assert stats.auroc(scores[:, 0], wanted) == approx(0.5, abs=0.1)

@@ -165,7 +165,8 @@ def plan(run: Run) -> list[Measurement]:
     asked += [("priming", "priming_items", m, primed) for m in stages(run, "priming_stages")]
     found = [
         Measurement(
-            section=SECTION, name=name, model=model, function=f"misfire_run:{'own' if name == 'own' else 'evidence'}",
+            section=SECTION, name=name, model=model,
+            function="misfire_run:own" if name == "own" else "misfire_run:evidence",
             load_items=f"misfire_items:{load}", item_settings=options,
             tokens=int(_prompts(load, options)["text"].str.len().sum() * _TOKENS_PER_CHARACTER),
         )
