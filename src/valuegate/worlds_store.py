@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from valuegate import data, paths, registry, worlds_recipe
+from valuegate import answer_rules, data, paths, registry, worlds_recipe
 from valuegate.errors import ValueGateError
 from valuegate.measure import Measurement, frame_hash, resolve, write_table
 
@@ -134,13 +134,18 @@ def sample(readout: str, rows: int) -> pd.DataFrame:
 def differences(readout: str, again: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return how far rows scored again are from the stored ones, one row each.
 
-    Columns: readout, model, row, difference (absolute; of answers, whether it is a refusal).
+    Columns: readout, model, row, difference (absolute; of answers 1 where the rules judge the words
+    otherwise than before).
     """
     stored = load(readout)
     rows = []
     for model, table in again.items():
         old = stored[model].iloc[table["row"]]
         apart = np.abs(old["checked"].to_numpy() - table["checked"].to_numpy())
+        if readout == "answers":
+            judged = [answer_rules.kinds(answer) for answer in old["answer"]]
+            now = [answer_rules.kinds(answer) for answer in table["answer"]]
+            apart = np.fmax(apart, [float(a != b) for a, b in zip(judged, now, strict=True)])
         for row, difference in zip(table["row"], apart, strict=True):
             rows.append({"readout": readout, "model": model, "row": row, "difference": difference})
     return pd.DataFrame(rows)
