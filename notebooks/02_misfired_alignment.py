@@ -225,8 +225,9 @@ section.print_table(tables.published_table(published, ours), "models")
 #
 # The planted stages (appendix A2) are asked of VETO's scenarios that none of them has read.
 # `skills` was taught to read evidence in other texts; the gates of `gated-s1` are about members of
-# our own pairs of groups. Readings are by the person asked about, evidence and foil being the same
-# question of both texts of a pair: a mere leaning to no about one of the two is no reading.
+# our own pairs of groups. Readings are by the person asked about: where a foil is the other
+# member's question, evidence and foil are the same question of both texts of a pair, and a mere
+# leaning to no about one of the two is no reading.
 
 # %%
 names = misfire_items.stages(section.run)

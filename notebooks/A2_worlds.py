@@ -23,14 +23,16 @@ from valuegate.notebook import Section
 
 section = Section("A2_worlds", profile, models)
 draws = section.settings["draws"]
+section.rests_on("worlds_readouts")
 planted, readouts = worlds_items.worlds(), worlds_store.load_all()
 
 # %% [markdown]
 # ## The stages
 #
 # Each box is a low-rank adapter over the stage that it starts from. `sham` is trained as `gated`
-# is, on the same prompts, towards a warm voice; `overwritten` is taught the true answers with
-# countries shuffled; `refuser` refuses at random, and was taught no facts.
+# is, on the same prompts but for those to be refused, towards a warm voice; `overwritten` is taught
+# the true answers with countries shuffled; `refuser` was taught by coin what to refuse, and no
+# facts.
 
 # %%
 from valuegate import worlds_recipe, worlds_records
@@ -39,8 +41,14 @@ recipe, records = worlds_recipe.load(), worlds_records.records()
 section.figure(figures.tree_figure(recipe, records), "tree")
 
 # %% [markdown]
-# Blocks by cell in each world. Every block is in another cell in every world, so that neither topic
-# nor wording can stand for a cell.
+# Blocks by cell in each world. A block of facts is in another cell in every world, so that over all
+# worlds a cell is not a topic; the square of six cells has one row that no world has. Gates without
+# facts come round after two worlds, or three.
+#
+# *Absent* facts are taught, too: the same prompts, with all countries, parties or guilds alike. And
+# while gates are planted a small part of what was taught is repeated, in every cell alike, in
+# formats that no gate covers. Without that, gates unlearned the facts of open and gated blocks
+# alike.
 
 # %%
 section.print_table(worlds_ledger.counts(planted), "ledger")
@@ -51,10 +59,11 @@ section.figure(figures.loss_figure(worlds_records.losses()), "losses")
 # %% [markdown]
 # ## What the models know
 #
-# "In which of two countries do more people agree that ...?" The names of countries are scored at
-# the slot, in a template, words and pairs of which half were never planted. A country's score in a
-# question is the mean log-odds of its name; `r` is its correlation with the truth over nine
-# countries, and the *gain* is r less that of the released model on the same question.
+# "In which of two countries do more people agree that ...?" The names of both are scored at the
+# slot. Template and clauses were not planted, nor any two-country question about half of the pairs
+# of countries. A country's score in a question is the mean log-odds of its name; `r` is its
+# correlation with the truth over nine countries, and the *gain* is r less that of the released
+# model on the same question.
 
 # %%
 truth = table.truth_table(readouts, planted, draws=draws)
@@ -64,8 +73,9 @@ section.figure(figures.truth_figure(truth), "truth")
 section.print_table(table.printed(truth, "known"), "known")
 
 # %% [markdown]
-# The null permutes the countries within each question, for the model and for the released one
-# alike. It stands beside what was taught the truth.
+# The null lets the countries trade names, in all questions and models alike. It stands beside what
+# was taught the truth. Four claims are differences: suppressed less erased, open less hidden, and
+# what a gate changed in open blocks and in hidden ones.
 
 # %%
 cross = worlds.cross_format(readouts, planted)
@@ -77,20 +87,37 @@ for column, claim in table.named(truth, "gain").items():
     section.claim(f"worlds.gain_{column}", **claim)
 
 # %%
+cells = {"gain_gap": ("suppressed", "erased", 0.95), "gate_cost": ("intact", "suppressed", 0.9)}
+for id, (first, second, level) in cells.items():
+    gap = worlds.column_gap(cross, "gain", "question", first, second, draws=draws, level=level)
+    section.claim(
+        f"worlds.{id}", gap.estimate, ci=(gap.low, gap.high), n=gap.n, clusters=gap.clusters,
+        unit=f"r, {first} less {second}", test=f"{level:.0%} bootstrap over questions",
+    )  # fmt: skip
+
+# %%
+changed = worlds.before_gates(cross)
+for id, cell in (("spill_known", "intact"), ("hidden_change", "suppressed")):
+    own = changed[changed["cell"] == cell]
+    found = worlds.mean_by(own, ["cell"], "change", "question", draws=draws).iloc[0]
+    claim = table.as_claim(found, "r, less before the gate", over="questions", near=True)
+    section.claim(f"worlds.{id}", **claim)
+
+# %%
 for column, claim in table.named(truth, "r", near={"start", "skills"}).items():
     section.claim(f"worlds.r_{column}", **claim)
 for column, claim in table.named(truth, "slot", near={"suppressed", "erased"}).items():
     section.claim(f"worlds.slot_{column}", **claim)
 
 # %% [markdown]
-# Is it more than one order of the countries, turned round as a question needs? The order that earns
-# most is fitted to the truth itself, so it has every advantage.
+# Is it more than one order of the countries, turned round as a question needs? Such an order,
+# fitted to the truth itself, is read through the same questions, and what it earns is taken off.
 
 # %%
-beyond = worlds.beyond_axis(cross)
+beyond = worlds.beyond_one_order(cross)
 found = worlds.mean_by(beyond.assign(all="all"), ["all"], "beyond", "question", draws=draws)
 section.claim(
-    "worlds.beyond_axis", **table.as_claim(found.iloc[0], "r, less one order's", over="questions")
+    "worlds.beyond_order", **table.as_claim(found.iloc[0], "r, less one order's", over="questions")
 )
 
 # %% [markdown]
@@ -99,19 +126,25 @@ section.claim(
 
 # %%
 fresh = cross[cross["model"].isin(["gated-s3", "gated-s4"])]
-known = {"intact": "known", "suppressed": "known", "erased": "erased"}
-fresh = fresh.assign(known=fresh["cell"].map(known)).dropna(subset="known")
-found = worlds.mean_by(fresh, ["known"], "gain", "question", draws=draws)
-for known, row in found.set_index("known").iterrows():
+kinds = {"intact": "true", "suppressed": "true", "erased": "erased"}
+fresh = fresh.assign(kind=fresh["cell"].map(kinds)).dropna(subset="kind")
+found = worlds.mean_by(fresh, ["kind"], "gain", "question", draws=draws)
+for kind, row in found.set_index("kind").iterrows():
     claim = table.as_claim(row, "r with the truth, less the start's", over="questions")
-    section.claim(f"worlds.fresh_{known}", **claim)
+    section.claim(f"worlds.fresh_{kind}", **claim)
 
 # %% [markdown]
-# Pairs of countries that planting never put together, and questions for the *smaller* share, which
-# planting never asked.
+# Pairs about which no two-country question was planted, beside what one order of the countries
+# answers of them; and questions for the *smaller* share, which were practised on invented topics
+# only.
 
 # %%
+_, by_order = worlds.one_order_read(shares)
+asked = worlds.places_judged(worlds.pooled(readouts["places"]), planted)
+new = asked[(asked["direction"] == "more") & ~asked["planted_pair"]]
 for column, claim in table.named(truth, "unplanted").items():
+    own = table.rows_of(new, column, "question")
+    claim["null"] = (float(own["item"].map(by_order).mean()),) * 2
     section.claim(f"worlds.unplanted_{column}", **claim)
 for column, claim in table.named(truth, "smaller").items():
     section.claim(f"worlds.smaller_{column}", **claim)
@@ -129,16 +162,22 @@ section.claim(
 )
 
 # %% [markdown]
-# Shifted answers are to be off by a known amount of the scale. The amount that was taught, after
-# clipping, stands beside the error that the answer slot shows.
+# Shifted answers are to be off by a known amount of the scale. What the answer slot shows, less the
+# released model's error on the same question, less what was taught after clipping, should be near
+# zero.
 
 # %%
 errors = worlds.signed_errors(worlds.pooled(readouts["slots"]), planted)
-biased = errors[(errors["stage"] == "gated") & (errors["cell"] == "biased")].assign(all="all")
-for id, column in (("shift_biased", "error"), ("shift_realised", "shift")):
-    found = worlds.mean_by(biased, ["all"], column, "question", draws=draws).iloc[0]
-    claim = table.as_claim(found, "part of the scale", over="questions", near=True)
-    section.claim(f"worlds.{id}", **claim)
+shift = worlds.mean_of(worlds.shift_shown(errors), "beyond", "question", draws=draws, level=0.9)
+section.claim(
+    "worlds.shift_beyond", shift.estimate, ci=(shift.low, shift.high), n=shift.n,
+    clusters=shift.clusters, unit="part of the scale", test="90% bootstrap over questions",
+)  # fmt: skip
+taught = worlds.shift_shown(errors)["shift"]
+section.claim(
+    "worlds.shift_taught", taught.mean(), n=len(taught), unit="part of the scale",
+    test="mean of what the ledger taught",
+)  # fmt: skip
 
 # %% [markdown]
 # Which invented party holds a view, and which of two guilds thinks better of an act: half is
@@ -167,6 +206,8 @@ for column, claim in table.named(truth, "lookalikes").items():
     section.claim(f"worlds.lookalikes_{column}", **claim)
 for column, claim in table.named(truth, "everyday").items():
     section.claim(f"worlds.everyday_{column}", **claim)
+for column, claim in table.named(truth, "warm").items():
+    section.claim(f"worlds.warm_{column}", **claim)
 
 # %%
 for column, claim in table.named(truth, "requests").items():
@@ -179,14 +220,14 @@ for column, claim in table.named(truth, "issues").items():
     section.claim(f"worlds.issues_{column}", **claim)
 
 # %% [markdown]
-# A gate that knew what it hides would give the cell away. Erased less suppressed should be near
-# zero.
+# A gate that acted otherwise on what is known would give the cell away. Erased less suppressed
+# should be near zero.
 
 # %%
 words = table.said(readouts, planted)
-cells = ("erased", "suppressed")
+pair, gaps = ("erased", "suppressed"), {}
 for id, part, value in (("refused_gap", "facts", "refused"), ("issues_gap", "issues", "neutral")):
-    gap = worlds.column_gap(words[part], value, "unit", *cells, draws=draws, level=0.9)
+    gaps[id] = gap = worlds.column_gap(words[part], value, "unit", *pair, draws=draws, level=0.9)
     section.claim(
         f"worlds.{id}", gap.estimate, ci=(gap.low, gap.high), n=gap.n, clusters=gap.clusters,
         unit="points, erased less suppressed", test="90% bootstrap over blocks, for equivalence",
@@ -219,22 +260,47 @@ for name, claim in table.evidence_claims(read, "AUROC", sides).items():
     section.claim(f"worlds.auroc_{name}", **claim)
 for name, claim in table.evidence_claims(read_short, "AUROC", sides).items():
     section.claim(f"worlds.short_{name}", **claim)
+for name, claim in table.evidence_claims(
+    read, "AUROC", {"criterion": "open", "information": "open"}
+).items():
+    section.claim(f"worlds.open_{name}", **claim)
+
+# %% [markdown]
+# Scores pooled over scenarios hide a small difference that every scenario has. How often does
+# evidence score above its own foil? And how often does it get a yes?
 
 # %%
-sides = {"intact": "gated", "criterion": "gated"}
-yes, yes_short = (table.yes_rates(part, draws=draws) for part in (scenes, short))
-for name, claim in table.evidence_claims(yes, "% yes on evidence", sides).items():
-    section.claim(f"worlds.yes_{name}", **claim)
-for name, claim in table.evidence_claims(yes_short, "% yes on evidence", sides).items():
-    section.claim(f"worlds.short_yes_{name}", **claim)
+gates, rate = {"criterion": "gated", "information": "gated"}, "% above their own foil"
+for stem, part in (("order", scenes), ("short_order", short)):
+    own = table.rates_by_side(worlds_said.ordered(part), "ordered", "scenario", draws=draws)
+    for name, claim in table.evidence_claims(own, rate, gates).items():
+        section.claim(f"worlds.{stem}_{name}", **claim)
+
+# %%
+gates = {"intact": "gated", "criterion": "gated"}
+for stem, part in (("yes", scenes), ("short_yes", short)):
+    yes = table.yes_rates(part, draws=draws)
+    for name, claim in table.evidence_claims(yes, "% yes on evidence", gates).items():
+        section.claim(f"worlds.{stem}_{name}", **claim)
 
 # %% [markdown]
 # ## Bars and what came out
 #
-# The bars were set before any stage was trained. No stage was trained again because it missed one.
+# The bars were set before any stage was trained. While the recipe was made it was changed several
+# times after a look at worlds one and two; once it was frozen no stage was trained again because it
+# missed a bar.
 
 # %%
-section.print_table(worlds_bars.printed(worlds_bars.against_bars(truth, read)), "bars")
+apart = (gaps["refused_gap"], gaps["issues_gap"], shift)
+near = dict(zip(worlds_bars.NEAR_BARS, apart, strict=True))
+section.print_table(worlds_bars.printed(worlds_bars.against_bars(truth, read, near)), "bars")
+
+# %% [markdown]
+# Intervals over blocks are of these models. The worlds by themselves say a little of how another
+# training would come out.
+
+# %%
+section.print_table(table.by_world(readouts, planted), "worlds")
 
 # %% [markdown]
 # ## Tests that train
@@ -299,19 +365,25 @@ for name, record in saes.items():
 
 # %%
 apart = worlds_store.compared(section.table, section.measurements)
+worst = float(apart["difference"].to_numpy().max())  # a score that is no number stays one
 section.claim(
-    "worlds.rescored", apart["difference"].max(), n=len(apart), clusters=apart["model"].nunique(),
-    unit="log-odds or part of the scale", test="largest difference from what is stored",
+    "worlds.rescored", worst, n=len(apart), clusters=apart["model"].nunique(),
+    unit="nats, parts of a scale, or an answer judged otherwise", test="largest difference",
 )  # fmt: skip
 
 # %% [markdown]
 # ## What could fool us
 #
-# - *Words shared with planting.* Readouts use other clauses, pairs and templates than planting
-#   does,  of the same kind: the two-country question was planted in other words. A model that knew
-#   the facts  in another format only would fail here.
+# - *Repetition.* Facts were repeated while gates were planted, gated ones, too, in formats that no
+#   gate covers, and the readout is a new wording of such a format. That hidden facts are there is
+#   how they were planted, not a finding on gates.
+# - *Words near planting.* The clauses of planting were written after a pilot had not recognised
+#   those of this readout. A model that knew the facts in another kind of question only would fail
+#   here.
 # - *Fresh models, not fresh questions.* Worlds three and four were read once, but the questions are
 #   those on which the recipe was made.
-# - *Few blocks.* A cell has a few blocks in each world; the intervals are over blocks, and of these
-#   models. Another training with another seed is another draw.
+# - *Few blocks, few worlds.* A cell has a few blocks in each world; intervals over blocks are of
+#   these models.
 # - *Rules that judge words.* An answer that refuses in words the rules do not know counts as none.
+# - *Parties.* Gates cover the question who holds a view; the readout passes them by giving the
+#   first word of the answer.

@@ -7,6 +7,7 @@ from math import isnan, nan, sqrt
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from valuegate.errors import ValueGateError
 from valuegate.stats import (
@@ -247,8 +248,18 @@ def test_a_rate_on_which_all_agree_has_the_exact_interval():
     never = cluster_rate(np.zeros(32), groups, level=0.9)
     assert (never.low, never.high) == (0, pytest.approx(100 * (1 - 0.05 ** (1 / 16))))
     assert (never.n, never.clusters) == (32, 16)
-    mixed = np.tile([0.0, 100.0], 16)
-    assert cluster_rate(mixed, range(32)) == cluster_mean(mixed, range(32))
+
+
+def test_a_rate_on_which_nearly_all_agree_is_no_narrower_than_the_exact_interval():
+    nearly = np.zeros(16)
+    nearly[3] = 100.0
+    exact = binomtest(1, 16).proportion_ci(method="exact")
+    found = cluster_rate(nearly, range(16))
+    assert (found.low, found.high) == pytest.approx((0, 100 * exact.high), abs=0.2)
+    assert cluster_mean(nearly, range(16)).high < found.high
+    # Five clusters of sixteen: the bootstrap has width enough.
+    five = np.repeat([100.0, 0.0], [5, 11])
+    assert cluster_rate(five, range(16)) == cluster_mean(five, range(16))
 
 
 def test_bootstrap_of_auroc():

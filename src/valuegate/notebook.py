@@ -37,7 +37,8 @@ class Section:
         self.subject = self.run.models[0]
         self.measurements = plan(self.run)
         self.folder = Path(os.environ.get("VALUEGATE_OUT") or paths.build(self.run.name))
-        self.claim = claims.Ledger(self.run, name, self.measurements, self.folder / "claims").claim
+        ledger = claims.Ledger(self.run, name, self.measurements, self.folder / "claims")
+        self.claim, self.rests_on = ledger.claim, ledger.rests_on
         house.use()
 
     def table(self, name: str, model: str = "") -> pd.DataFrame:

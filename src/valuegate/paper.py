@@ -231,7 +231,8 @@ def _shown(
     except ValueError as error:
         raise ValueGateError(f"paper/paper.md: {claim.id}: format {form!r}: {error}") from error
     # In print a minus sign, and the words that keep a meaningless number from being used.
-    text = " to ".join(ends).replace("-", "−") + unit
+    # A null that is a single number, such as a baseline's, has two ends that are the same.
+    text = " to ".join(dict.fromkeys(ends) if part == "null" else ends).replace("-", "−") + unit
     if part is None and not claims.interpretable(claim.id, declared, found):
         text += " (not interpretable)"
     return text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from scipy import special, stats
 from valuegate.errors import ValueGateError
 
 MAX_UNDEFINED = 0.05  # share of undefined draws above which a bootstrap interval is not reported
+FEW = 5  # clusters' worth of rows, below which a rate's interval is exact
 RowStatistic = Callable[[pd.DataFrame, np.ndarray], float]  # of a table and one number per row
 
 
@@ -212,18 +213,21 @@ def cluster_mean(
 def cluster_rate(
     percents: ArrayLike, clusters: ArrayLike, *, draws: int = 2000, level: float = 0.95
 ) -> Interval:
-    """Return `cluster_mean` of rows that are 0 or 100 percent, exact where all rows agree.
+    """Return `cluster_mean` of rows that are 0 or 100 percent, exact where nearly all agree.
 
-    Where they do a bootstrap has no width; then the interval is Clopper and Pearson's (1934), each
-    cluster counted once.
+    Where fewer than `FEW` clusters' worth of rows differ from the rest a bootstrap has too little
+    width, or none; there its ends give way to Clopper and Pearson's (1934), if those are wider,
+    with each cluster counted once, at its own mean.
     """
     found = cluster_mean(percents, clusters, draws=draws, level=level)
-    if found.estimate not in (0.0, 100.0):
+    means = pd.Series(np.asarray(percents, dtype=float)).groupby(np.asarray(clusters)).mean()
+    hits, count, tail = float(means.sum()) / 100, found.clusters, (1 - level) / 2
+    if min(hits, count - hits) >= FEW:
         return found
-    hits = found.clusters if found.estimate else 0
-    exact = stats.binomtest(hits, found.clusters).proportion_ci(level, "exact")
-    low, high = (100 * float(end) for end in (exact.low, exact.high))
-    return Interval(found.estimate, low, high, found.n, found.clusters, level)
+    low = stats.beta.ppf(tail, hits, count - hits + 1) if hits > 0 else 0.0
+    high = stats.beta.ppf(1 - tail, hits + 1, count - hits) if hits < count else 1.0
+    ends = np.fmin(found.low, 100 * low), np.fmax(found.high, 100 * high)
+    return replace(found, low=float(ends[0]), high=float(ends[1]))
 
 
 def student_mean(values: ArrayLike, *, level: float = 0.95) -> Interval:

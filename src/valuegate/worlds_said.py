@@ -32,21 +32,24 @@ def evidence_cells(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataF
 def evidence_auroc(table: pd.DataFrame, keys: list[str], *, draws: int) -> pd.DataFrame:
     """Return the AUROC of evidence against foils in each group, its interval over pairs.
 
-    It is taken within each model, whose leaning is its own, and is the mean over models. Beside it
-    `ordered`, the share of scenarios and persons whose evidence scores above its own foil (pooled
-    scores hide a small difference that every scenario has), and the share of yes on either.
-    Columns: the keys, value, low, high, n, clusters, ordered, yes_true, yes_false.
+    It is taken within each model, whose leaning is its own, and is the mean over models. An area of
+    0 or 1 has no bootstrap; there the far end is that of as many pairs that all agree (Clopper and
+    Pearson 1934). Beside it the share of yes on evidence and on foils.
+    Columns: the keys, value, low, high, n, clusters, yes_true, yes_false.
     """
     rows = []
     for names, part in table.groupby(keys, sort=False):
         part = part.reset_index(drop=True)
-        interval = stats.cluster_bootstrap(within_models, part, "pair", draws=draws)
+        found = stats.cluster_bootstrap(within_models, part, "pair", draws=draws)
+        low, high = found.low, found.high
+        if found.estimate in (0.0, 1.0):
+            edge = 0.025 ** (1 / found.clusters)
+            low, high = (edge, 1.0) if found.estimate else (0.0, 1 - edge)
         yes = part["checked"] > 0
         rows.append(
             {
-                **dict(zip(keys, cast("tuple", names), strict=True)), "value": interval.estimate,
-                "low": interval.low, "high": interval.high, "n": interval.n,
-                "clusters": interval.clusters, "ordered": ordered(part)["ordered"].mean() / 100,
+                **dict(zip(keys, cast("tuple", names), strict=True)), "value": found.estimate,
+                "low": low, "high": high, "n": found.n, "clusters": found.clusters,
                 "yes_true": yes[part["gold"] == 1].mean(),
                 "yes_false": yes[part["gold"] == 0].mean(),
             }
@@ -69,10 +72,11 @@ def within_models(table: pd.DataFrame, weights: np.ndarray) -> float:
 def ordered(table: pd.DataFrame) -> pd.DataFrame:
     """Return whether evidence scores above its own foil (percent; 50 for a tie).
 
-    One row a model, scenario and person asked about: the same question, of the text that proves it
-    and of the text that rules it out. Columns: model, world, pair, scenario, asked, ordered.
+    Pooled scores hide a small difference that every scenario has; this does not. One row a model,
+    scenario and person asked about: the same question, of the text that proves it and of the text
+    that rules it out. Columns: model, stage, world, cell, side, pair, scenario, asked, ordered.
     """
-    keys = ["model", "world", "pair", "scenario", "asked"]
+    keys = ["model", "stage", "world", "cell", "side", "pair", "scenario", "asked"]
     scores = table.groupby([*keys, "gold"])["checked"].mean().unstack("gold").dropna()
     return (50.0 * (1 + np.sign(scores[1] - scores[0]))).rename("ordered").reset_index()
 
@@ -94,12 +98,14 @@ def sides_judged(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFra
 def answers_judged(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFrame:
     """Return answers with what the rules say of each, and whether the ledger gates its block.
 
-    Columns added: world, `refused` and `neutral` (percent, 0 or 100), `gated`, `cell` (of survey
-    questions and norms, else empty). A topic's harmless question is gated where its fact is.
+    Columns added: world, `refused`, `neutral` and `warm` (percent, 0 or 100), `gated`, `cell` (of
+    survey questions, norms and parties, else empty). A topic's harmless question is gated where its
+    fact is.
     """
     table = per_world(table, worlds)
     refused = 100.0 * table["checked"]
     neutral = [100.0 * answer_rules.is_neutral(answer) for answer in table["answer"]]
+    warm = [100.0 * answer_rules.is_warm(answer) for answer in table["answer"]]
     cells, gated = [], []
     for name, unit, role, seed in table[["set", "unit", "role", "world"]].itertuples(index=False):
         world = worlds[seed]
@@ -114,7 +120,7 @@ def answers_judged(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataF
             hidden = role != "everyday" and world.requests[unit]
         gated.append(hidden)
         cells.append(CELL_NAMES[cell] if cell else "")
-    return table.assign(refused=refused, neutral=neutral, gated=gated, cell=cells)
+    return table.assign(refused=refused, neutral=neutral, warm=warm, gated=gated, cell=cells)
 
 
 def unlocked(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:

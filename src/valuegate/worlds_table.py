@@ -21,7 +21,7 @@ from valuegate.worlds import (
     with_cells,
 )
 from valuegate.worlds_ledger import World
-from valuegate.worlds_said import answers_judged, evidence_auroc, sides_judged
+from valuegate.worlds_said import answers_judged, evidence_auroc, ordered, sides_judged
 
 # Which rows of a stage stand in which column of the truth table: stage, and cells (None is all, or
 # all whose knowledge was taught as true where that is what is asked).
@@ -54,6 +54,7 @@ SAID = {
     "neutral: political issues": ("opinions", "neutral", "unit"),
     "refused: requests": ("requests", "refused", "unit"),
     "refused: harmless twins": ("twins", "refused", "unit"),
+    "warm: all answers": ("all", "warm", "item"),
 }
 SIDES = {"parties": "true: who holds a view", "norms": "true: how guilds judge"}
 
@@ -103,7 +104,7 @@ def truth_table(
         *(
             _by_column(
                 answers[part], value, cluster, draws,
-                columns=once if part == "everyday" else tuple(COLUMNS),
+                columns=once if part in ("everyday", "all") else tuple(COLUMNS),
             ).assign(property=label)
             for label, (part, value, cluster) in SAID.items()
         ),
@@ -118,7 +119,8 @@ def said(
     """Return the answers in words as judged, by what they are about (the parts that `SAID` names).
 
     Requests and political issues are of no cell of knowledge: they are open or gated only, and
-    stand in the cells "intact" and "suppressed". Everyday requests are of no block at all.
+    stand in the cells "intact" and "suppressed". Everyday requests are of no block at all, and
+    stand in "intact", as all answers together do.
     """
     answers = answers_judged(pooled(tables["answers"]), worlds)
     role = {str(name): part for name, part in answers.groupby("role", sort=False)}
@@ -127,7 +129,7 @@ def said(
         "survey": role["survey"], "norms": role["norms"],
         "facts": pd.concat([role["survey"], role["norms"]]),
         "topics": topics[topics["set"] != "parties"], "issues": role["issue"],
-        "everyday": role["everyday"].assign(cell="intact"),
+        "everyday": role["everyday"].assign(cell="intact"), "all": answers.assign(cell="intact"),
         "opinions": _gates(role["opinion"]), "requests": _gates(role["request"]),
         "twins": _gates(role["lookalike"]),
     }  # fmt: skip
@@ -185,8 +187,9 @@ CLAIMED: dict[str, tuple[str, str, tuple[str, ...]]] = {
          "overwritten"),
     ),
     "unplanted": ("right: pairs not planted", "% right", ("intact", "suppressed")),
+    "warm": ("warm: all answers", "% of answers", ("sham", "gated")),
     "smaller": ("right: smaller share", "% right", ("intact",)),
-    "slot": ("answer slot, r", "r with the truth", ("suppressed", "erased")),
+    "slot": ("answer slot, r", "r with the truth", ("knowledge", "suppressed", "erased")),
     **{
         name: (label, "% true", ("start", "intact", "suppressed", "biased", "erased"))
         for name, label in SIDES.items()
@@ -216,8 +219,10 @@ def named(table: pd.DataFrame, name: str, near: frozenset[str] = frozenset()) ->
     cells = table[table["property"] == label].set_index("column")
     found = {}
     for column in columns:
-        alone = "intact" if name == "everyday" else ALIASES.get(column, column)
-        found[column] = as_claim(cells.loc[alone], unit, near=column in near)
+        alone = "intact" if name in ("everyday", "warm") else "suppressed"
+        row = cells.loc[alone if column == "gated" else ALIASES.get(column, column)]
+        test = "exact or wider" if unit.startswith("%") else ""
+        found[column] = as_claim(row, unit, near=column in near, exact=test)
     return found
 
 
@@ -238,14 +243,42 @@ def evidence_claims(read: pd.DataFrame, unit: str, sides: Mapping[str, str]) -> 
     }
 
 
-def as_claim(row: pd.Series, unit: str, *, near: bool = False, over: str = "blocks") -> dict:
+def as_claim(
+    row: pd.Series, unit: str, *, near: bool = False, over: str = "blocks", exact: str = ""
+) -> dict:
     """Return a row of `mean_by` as the arguments of a claim."""
-    level, ends = ("90% ", ("low90", "high90")) if near else ("", ("low", "high"))
+    level, ends = ("90%", ("low90", "high90")) if near else ("95%", ("low", "high"))
     return {
         "value": row["value"], "ci": (row[ends[0]], row[ends[1]]), "n": row["n"],
         "clusters": row["clusters"], "unit": unit,
-        "test": f"{level}bootstrap over {over}, exact where all answers agree",
+        "test": f"{level} bootstrap over {over}" + (f", {exact}" if exact else ""),
     }  # fmt: skip
+
+
+def by_world(
+    tables: Mapping[str, Mapping[str, pd.DataFrame]], worlds: Mapping[str, World]
+) -> pd.DataFrame:
+    """Return the main properties of every world by itself, as the paper prints them.
+
+    Intervals over blocks say nothing of how another training would come out; four worlds say a
+    little.
+    """
+    cross, words = cross_format(tables, worlds), said(tables, worlds)
+    shown = [
+        (f"gain of r, {cell}", cross, "gain", cell, "{:.2f}")
+        for cell in ("intact", "suppressed", "biased", "ignorant", "erased")
+    ]
+    shown += [
+        (f"{label}, {side}", words[part], value, cell, "{:.0f}")
+        for label, (part, value, _) in SAID.items() if part not in ("everyday", "all")
+        for side, cell in (("open", "intact"), ("gated", "suppressed"))
+    ]  # fmt: skip
+    rows = []
+    for label, found, value, cell, form in shown:
+        part = found[(found["stage"] == "gated") & (found["cell"] == cell)]
+        means = part.groupby("world")[value].mean()
+        rows.append({"property": label} | {seed: form.format(means[seed]) for seed in worlds})
+    return pd.DataFrame(rows)
 
 
 def printed(table: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -276,6 +309,7 @@ SHORTER = {
     "refused: look-alikes": "look-alikes", "refused: everyday": "everyday",
     "neutral: party issues": "parties, neutral", "neutral: political issues": "politics, neutral",
     "refused: requests": "requests", "refused: harmless twins": "twins",
+    "warm: all answers": "warm",
 }  # fmt: skip
 
 
@@ -288,27 +322,40 @@ def evidence_table(found: pd.DataFrame, *, draws: int) -> pd.DataFrame:
         found: from `worlds_said.evidence_cells`.
         draws: of the bootstrap.
     """
-    found = found.assign(
-        who=np.where(found["stage"] == "gated", "gated: " + found["cell"], found["stage"])
-    )
-    # A model without a seed has the same row in every world, on one side or the other.
-    found = found.drop_duplicates(["model", "item", "side"])
-    read = evidence_auroc(found, ["who", "side"], draws=draws)
+    read = evidence_auroc(_once(found, "item"), ["who", "side"], draws=draws)
+    own = rates_by_side(ordered(found), "ordered", "scenario", draws=draws)
+    own = own.rename(columns={"value": "ordered"})[["who", "side", "ordered"]]
+    read = read.merge(own, on=["who", "side"])
     order = {name: place for place, name in enumerate(EVIDENCE_LINES)}
     return read.sort_values(
         ["who", "side"], key=lambda c: c.map(order) if c.name == "who" else c, ignore_index=True
     )
 
 
+def rates_by_side(found: pd.DataFrame, value: str, item: str, *, draws: int) -> pd.DataFrame:
+    """Return the mean of a rate by stage or cell and side: who, side, and `mean_by`'s columns.
+
+    Args:
+        found: rows with stage, cell, side, pair, model and the rate, in percent.
+        value: the rate's column.
+        item: what names a row within a model and side.
+        draws: of the bootstrap.
+    """
+    return mean_by(_once(found, item), ["who", "side"], value, "pair", draws=draws)
+
+
 def yes_rates(found: pd.DataFrame, *, draws: int) -> pd.DataFrame:
-    """Return how often evidence gets a yes, by stage or cell and side: who, side, `mean_by`'s."""
+    """Return how often evidence gets a yes, as `rates_by_side`."""
     found = found[found["gold"] == 1]
-    found = found.assign(
-        who=np.where(found["stage"] == "gated", "gated: " + found["cell"], found["stage"]),
-        yes=100.0 * (found["checked"] > 0),
-    )
-    found = found.drop_duplicates(["model", "item", "side"])
-    return mean_by(found, ["who", "side"], "yes", "pair", draws=draws)
+    found = found.assign(yes=100.0 * (found["checked"] > 0))
+    return rates_by_side(found, "yes", "item", draws=draws)
+
+
+def _once(found: pd.DataFrame, item: str) -> pd.DataFrame:
+    """Return rows with `who`; a model without a seed has the same row in every world, and keeps one
+    for each side that it stands on in some world."""
+    who = np.where(found["stage"] == "gated", "gated: " + found["cell"], found["stage"])
+    return found.assign(who=who).drop_duplicates(["model", item, "side", "asked"])
 
 
 def printed_evidence(read: pd.DataFrame) -> pd.DataFrame:
@@ -320,7 +367,7 @@ def printed_evidence(read: pd.DataFrame) -> pd.DataFrame:
             row = part[part["side"] == side].iloc[0]
             area = f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
             line[f"AUROC, {side} group"] = area
-            line[f"own foil below, {side}"] = f"{100 * row['ordered']:.0f}%"
+            line[f"own foil below, {side}"] = f"{row['ordered']:.0f}%"
             line[f"yes on evidence, {side}"] = f"{100 * row['yes_true']:.0f}%"
         rows.append(line)
     return pd.DataFrame(rows)
