@@ -69,10 +69,16 @@ def test_a_sweep_is_one_layer_at_a_time(lm):
         assert found[layer] == pytest.approx(float(circuits._log_odds(lm, logits)[0]), abs=1e-4)
 
 
-def test_recovery_is_the_part_of_the_way():
-    found = circuits.recovery(np.array([-2.0, 0.0, 2.0, 4.0]), corrupt=-2.0, clean=2.0)
-    assert found.tolist() == [0, 0.5, 1, 1.5]
-    assert np.isnan(circuits.recovery(np.zeros(3), 0.1, 0.2)).all()
+def test_the_first_difference_is_where_a_name_stands(lm):
+    at = circuits.first_difference(lm, PROMPT, TWIN)
+    assert lm.encode(PROMPT)[:at] == lm.encode(TWIN)[:at]
+    assert lm.encode(PROMPT)[at] != lm.encode(TWIN)[at]
+    found = circuits.patched_layers(lm, PROMPT, TWIN, (at, at))
+    # The answer is read at another token: what is put in after the last block changes nothing.
+    assert found[-1] == pytest.approx(own(lm, PROMPT), abs=1e-4)
+    for other in (PROMPT, TWIN + " a"):
+        with pytest.raises(ValueGateError, match="must have one length and differ"):
+            circuits.first_difference(lm, PROMPT, other)
 
 
 def test_attribution_is_exact_to_first_order(lm):

@@ -44,16 +44,17 @@ def patched_layers(
     return _log_odds(lm, logits).cpu().numpy()
 
 
-def recovery(
-    patched: Float[np.ndarray, " layer"], corrupt: float, clean: float, least: float = 0.5
-) -> Float[np.ndarray, " layer"]:
-    """Return how far patching moves the answer from the prompt's own to its twin's: 0 to 1.
+def first_difference(lm: LanguageModel, prompt: str, twin: str) -> int:
+    """Return the first position at which two prompts of one length differ.
 
-    Nan where the two differ by less than `least` nats: there is nothing to recover.
+    Raises:
+        ValueGateError: they do not align, or are the same.
     """
-    if abs(clean - corrupt) < least:
-        return np.full(len(patched), np.nan)
-    return (patched - corrupt) / (clean - corrupt)
+    ids, others = lm.encode(prompt), lm.encode(twin)
+    apart = [i for i, (a, b) in enumerate(zip(ids, others, strict=False)) if a != b]
+    if len(ids) != len(others) or not apart:
+        raise ValueGateError(f"{lm.name}: twins must have one length and differ: {prompt!r}")
+    return apart[0]
 
 
 def attribution(lm: LanguageModel, prompt: str, twin: str) -> Float[np.ndarray, "block head"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from valuegate import data, items, splits, veto_pairs
 from valuegate.config import Run
+from valuegate.errors import ValueGateError
 from valuegate.measure import Measurement
 
 SECTION = "02_misfired_alignment"
@@ -114,18 +116,42 @@ def priming_items(scenarios: int | None = 24) -> pd.DataFrame:
     return found.drop(columns="lead")
 
 
-def twin_items(split: str, scenarios: int) -> pd.DataFrame:
+def demonstrations(shots: int) -> tuple[tuple[str, str], ...]:
+    """Return worked examples of the split fit, as many with the answer yes as with no.
+
+    The published few-shot prompts answer yes in all of theirs (arXiv 2606.18656, evaluation
+    script), which teaches to say yes. Examples are of control pairs, about no group.
+
+    Raises:
+        ValueGateError: an odd number, which cannot be balanced.
+    """
+    if shots % 2:
+        raise ValueGateError(f"{SECTION}: {shots} demonstrations cannot be balanced; ask for even")
+    rows = items.load("evidence", "prompts")
+    rows = rows[(rows["split"] == "fit") & (rows["category"] == "Control")]
+    chosen = splits.shuffled(list(dict.fromkeys(rows["scenario"])), "misfire:shots")
+    found = []
+    for number, scenario in zip(range(shots), itertools.cycle(chosen), strict=False):
+        part = rows[(rows["scenario"] == scenario) & (rows["gold"] == 1 - number % 2)]
+        row = part.iloc[number // len(chosen) % len(part)]
+        text = f"{row['context']} {row['question']}\n{INSTRUCTION}"
+        found.append((text, "Yes" if row["gold"] else "No"))
+    return tuple(found)
+
+
+def twin_items(split: str, scenarios: int, asked: str = "stereotyped") -> pd.DataFrame:
     """Return evidence prompts with their twins: the same question of the text with roles swapped.
 
-    Scenarios with names alone, whose two texts align token by token. One row a scenario and person
-    asked about. Columns: item, scenario, pair, category, asked, text (answer yes), twin (answer
-    no), system.
+    Scenarios with names alone, whose two texts align token by token. One row a scenario. Columns:
+    item, scenario, pair, category, asked, text (answer yes), twin (answer no), system.
 
     Args:
         split: "fit" to choose heads, "test" to try them.
         scenarios: how many, one a pair, drawn by hash.
+        asked: the member asked about.
     """
     rows = items.load("evidence", "prompts")
+    rows = rows[rows["asked"] == asked]
     known = items.load("evidence", "scenarios").set_index("scenario")
     rows = rows[(rows["split"] == split) & (rows["category"] != "Control")]
     rows = rows[rows["scenario"].map(known["reference"]) == "name"]
@@ -175,13 +201,13 @@ def plan(run: Run) -> list[Measurement]:
     twins = {"split": "test", "scenarios": settings["patched"]}
     heads = {"scenarios": settings["patched"], "top": settings["heads"], "draws": HEAD_DRAWS}
     for model in stages(run, "circuit_stages"):
-        passes = (("layers", {}, LAYERS), ("heads", heads, 2 * HEAD_DRAWS + 20))
+        passes = (("layers", {}, 2 * LAYERS + 2), ("heads", heads, 2 * HEAD_DRAWS + 20))
         for name, options, each in passes:
             found.append(
                 Measurement(
                     section=SECTION, name=name, model=model, function=f"misfire_run:{name}",
                     load_items="misfire_items:twin_items", item_settings=twins, settings=options,
-                    tokens=2 * int(str(settings["patched"])) * each * TWIN_TOKENS,
+                    tokens=int(str(settings["patched"])) * each * TWIN_TOKENS,
                 )
             )  # fmt: skip
     return found

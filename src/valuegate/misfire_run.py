@@ -13,17 +13,34 @@ import pandas as pd
 from valuegate import circuits, directions, misfire_items
 from valuegate.models import LanguageModel
 from valuegate.residual import capture, lens_log_odds
-from valuegate.scoring import NO, YES, answer_ids, log_odds
+from valuegate.scoring import NO, YES, answer_ids, generate, log_odds
+
+THINK = "Think step by step about who did what."
+THEREFORE = " So the answer, yes or no, is"
 
 
-def evidence(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
+def evidence(
+    lm: LanguageModel, items: pd.DataFrame, *, shots: int = 0, reasoning: int = 0
+) -> pd.DataFrame:
     """Return the yes/no log-odds of every prompt, at the output and through the lens at each layer.
 
     Columns: those of the items without the text; `log_odds` (nats) and `mass` at the last token;
     `lens`, a list of the log-odds at layer 0 (embedding) to n_layers (the output).
+
+    Args:
+        lm: the model.
+        items: text and system of every prompt.
+        shots: worked examples before it, half of them answered no.
+        reasoning: tokens of greedy thinking aloud before the answer is read; 0 for none.
     """
-    turns = zip(items["text"], items["system"], strict=True)
-    prompts = [lm.chat(text, system=system) for text, system in turns]
+    turns = misfire_items.demonstrations(shots)
+    rows = list(zip(items["text"], items["system"], strict=True))
+    prompts = [lm.chat(text, system=system, turns=turns) for text, system in rows]
+    if reasoning:
+        asked = [text.replace(misfire_items.INSTRUCTION, THINK) for text, _ in rows]
+        thinking = [lm.chat(text, turns=turns) for text in asked]
+        thoughts = generate(lm, thinking, reasoning)
+        prompts = [f"{p}{t.strip()}{THEREFORE}" for p, t in zip(thinking, thoughts, strict=True)]
     scores = log_odds(lm, prompts, layers=range(lm.n_layers + 1))
     assert scores.residual is not None
     lens = lens_log_odds(lm, scores.residual, answer_ids(lm, YES), answer_ids(lm, NO))
@@ -61,19 +78,23 @@ def _probe(lm: LanguageModel) -> tuple[np.ndarray, np.ndarray]:
 
 
 def layers(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
-    """Return the log-odds of yes with each layer's last residual put in from the twin.
+    """Return the log-odds of yes with each layer's residual put in from the twin, at one token.
 
-    Columns: those of the items without texts; `log_odds` (the prompt's own), `twin_log_odds`,
-    `patched`, a list by layer, 0 (embedding) to n_layers.
+    Columns: those of the items without texts; `log_odds` (the prompt's own), `twin_log_odds`;
+    `patched_last` and `patched_name`, lists by layer, 0 (embedding) to n_layers: the last token,
+    and the first one at which prompt and twin differ, a name.
     """
     found = items.drop(columns=["text", "twin", "system"]).reset_index(drop=True)
     prompts, twins = _twins(lm, items)
     found["log_odds"] = log_odds(lm, prompts).log_odds
     found["twin_log_odds"] = log_odds(lm, twins).log_odds
-    found["patched"] = [
-        circuits.patched_layers(lm, prompt, twin).astype("float32")
-        for prompt, twin in zip(prompts, twins, strict=True)
-    ]
+    both = list(zip(prompts, twins, strict=True))
+    names = [circuits.first_difference(lm, prompt, twin) for prompt, twin in both]
+    for name, places in (("last", [-1] * len(both)), ("name", names)):
+        found[f"patched_{name}"] = [
+            circuits.patched_layers(lm, prompt, twin, (place, place)).astype("float32")
+            for (prompt, twin), place in zip(both, places, strict=True)
+        ]
     return found
 
 
