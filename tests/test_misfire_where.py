@@ -27,7 +27,7 @@ def own(pairs=8, controls=3, layers=4, seed=0):
             lens = (noise[0] + late * told + (np.arange(layers) == 3) * group) * early
             probe = noise[1] + early * told
             rows.append((pair, f"{pair}_{number}", category, asked, gold, lens, probe))
-    columns = ["pair", "scenario", "category", "asked", "gold", "lens", "probe"]
+    columns = ["pair", "scenario", "category", "asked", "gold", "lens", "decoded"]
     return pd.DataFrame(rows, columns=columns)
 
 

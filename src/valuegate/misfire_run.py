@@ -54,7 +54,7 @@ def evidence(
 def own(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
     """Return `evidence`, and what a linear probe reads at the last token of every layer.
 
-    Column `probe`: the score by layer, above 0 for an answer of yes. The probe is fitted on our own
+    Column `decoded`: the probe's score by layer, above 0 for an answer of yes. The probe is fitted on our own
     scenarios of the split fit, in the same model.
     """
     found = evidence(lm, items)
@@ -63,7 +63,7 @@ def own(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
         lm, [lm.chat(text, system=system) for text, system in turns], range(lm.n_layers + 1)
     )[:, 0]
     scores = directions.probe_scores(residual.numpy(), _probe(lm))
-    return found.assign(probe=list(scores.astype("float32")))
+    return found.assign(decoded=list(scores.astype("float32")))
 
 
 @functools.lru_cache(maxsize=1)

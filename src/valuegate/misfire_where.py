@@ -11,7 +11,7 @@ import pandas as pd
 from valuegate import stats
 from valuegate.worlds_ledger import World
 
-INSTRUMENTS = ("lens", "probe")
+INSTRUMENTS = {"lens": "lens", "probe": "decoded"}  # to their columns
 
 
 def with_gates(table: pd.DataFrame, world: World) -> pd.DataFrame:
@@ -36,8 +36,8 @@ def layer_reading(table: pd.DataFrame, *, draws: int = 500) -> pd.DataFrame:
     table = table.reset_index(drop=True)
     gold = table["gold"].to_numpy()
     rows = []
-    for instrument in INSTRUMENTS:
-        scores = np.stack(table[instrument].to_list()).astype(float)
+    for instrument, scored in INSTRUMENTS.items():
+        scores = np.stack(table[scored].to_list()).astype(float)
         for layer in range(scores.shape[1]):
             column = scores[:, layer]
             found = stats.cluster_bootstrap(
