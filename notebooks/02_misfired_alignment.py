@@ -377,7 +377,7 @@ section.claim(
 
 # %%
 patched = section.table("layers", "gated-s1")
-curves = {place: misfire_where.patched_curve(patched, place) for place in ("last", "name")}
+curves = {place: misfire_where.patched_curve(patched, place) for place in ("last", "names")}
 section.figure(figures.patching_figure(curves), "patching")
 
 # %%

@@ -69,24 +69,44 @@ def test_a_sweep_is_one_layer_at_a_time(lm):
         assert found[layer] == pytest.approx(float(circuits._log_odds(lm, logits)[0]), abs=1e-4)
 
 
-def test_the_first_difference_is_where_a_name_stands(lm):
-    at = circuits.first_difference(lm, PROMPT, TWIN)
-    assert lm.encode(PROMPT)[:at] == lm.encode(TWIN)[:at]
-    assert lm.encode(PROMPT)[at] != lm.encode(TWIN)[at]
-    found = circuits.patched_layers(lm, PROMPT, TWIN, (at, at))
+def test_twins_patched_where_they_differ_are_the_twin_from_the_start(lm):
+    places = circuits.differences(lm, PROMPT, TWIN)
+    ids, others = lm.encode(PROMPT), lm.encode(TWIN)
+    assert [i for i in range(len(ids)) if ids[i] != others[i]] == places
+    assert len(places) == 2
+    found = circuits.patched_layers(lm, PROMPT, TWIN, places)
+    assert found[0] == pytest.approx(own(lm, TWIN), abs=1e-4)
     # The answer is read at another token: what is put in after the last block changes nothing.
     assert found[-1] == pytest.approx(own(lm, PROMPT), abs=1e-4)
     for other in (PROMPT, TWIN + " a"):
         with pytest.raises(ValueGateError, match="must have one length and differ"):
-            circuits.first_difference(lm, PROMPT, other)
+            circuits.differences(lm, PROMPT, other)
 
 
-def test_attribution_is_exact_to_first_order(lm):
-    """Between a prompt and itself nothing differs; and it is antisymmetric in what heads give."""
+def test_attribution_is_the_slope_towards_the_twins_heads(lm):
+    """Against a small step of one head's output towards what it gives in the twin."""
     assert np.abs(circuits.attribution(lm, PROMPT, PROMPT)).max() < 1e-9
     found = circuits.attribution(lm, PROMPT, TWIN)
     assert found.shape == (lm.n_layers, lm.n_heads)
-    assert np.isfinite(found).all()
+    block, head, step = lm.n_layers - 1, 1, 1e-3
+    ids, others = (torch.tensor([lm.encode(text)]) for text in (PROMPT, TWIN))
+    with torch.no_grad(), circuits.reading_heads(lm) as given:
+        lm.model(others, use_cache=False)
+        theirs = given[block].clone()
+
+    def towards(_module, args):
+        d_head = args[0].shape[-1] // lm.n_heads
+        columns = slice(head * d_head, (head + 1) * d_head)
+        changed = args[0].clone()
+        changed[..., columns] += step * (theirs - args[0])[..., columns]
+        return (changed,)
+
+    handle = lm.output_projection(block).register_forward_pre_hook(towards)
+    with torch.no_grad():
+        moved = float(circuits._log_odds(lm, lm.model(ids, use_cache=False).logits[:, -1])[0])
+    handle.remove()
+    slope = (moved - own(lm, PROMPT)) / step
+    assert found[block, head] == pytest.approx(slope, abs=0.02 + 0.05 * abs(slope))
     assert hooks_left(lm) == 0
 
 
@@ -110,7 +130,15 @@ def test_the_head_that_carries_the_answer_is_found_and_its_ablation_counts(circu
 
 
 def test_means_are_of_what_heads_give(lm):
-    means = circuits.head_means(lm, [PROMPT])
+    means = circuits.head_means(lm, [PROMPT, TWIN])
+    with torch.no_grad(), circuits.reading_heads(lm) as given:
+        both = []
+        for text in (PROMPT, TWIN):
+            lm.model(torch.tensor([lm.encode(text)]), use_cache=False)
+            both.append(given[0][0].clone())
+    d_head = both[0].shape[-1] // lm.n_heads
+    wanted = torch.cat(both).mean(0)[:d_head]
+    torch.testing.assert_close(means[0, 0], wanted, rtol=0, atol=1e-5)
     assert set(means) == {(b, h) for b in range(lm.n_layers) for h in range(lm.n_heads)}
     before = log_odds(lm, [PROMPT]).log_odds
     with_means = circuits.ablated(lm, [PROMPT], list(means), means)
@@ -128,4 +156,5 @@ def test_random_heads_are_of_the_same_blocks_and_not_the_chosen():
         assert not set(drawn) & set(chosen)
         assert len(set(drawn)) == 3
     assert len({tuple(d) for d in found}) > 3
-    assert circuits.matched_heads([(0, h) for h in range(4)], 4, draws=1) == [[]]
+    with pytest.raises(ValueGateError, match="block 0: 3 of 4 heads are chosen"):
+        circuits.matched_heads([(0, h) for h in range(3)], 4, draws=1)

@@ -27,7 +27,8 @@ def table(pairs=6, *, lean=0.0, reading=4.0, criterion=0.0, sensitivity=0.0, noi
             value = lean + own + reading * evidence + criterion * group
             value += sensitivity * evidence * group + draw.normal(0, noise)
             rows.append((f"p{pair}", f"p{pair}_{scenario}", asked, gold, value))
-    return pd.DataFrame(rows, columns=["pair", "scenario", "asked", "gold", "log_odds"])
+    found = pd.DataFrame(rows, columns=["pair", "scenario", "asked", "gold", "log_odds"])
+    return found.assign(category="Age")
 
 
 def test_the_mixed_model_finds_what_the_log_odds_are_made_of():
@@ -38,6 +39,15 @@ def test_the_mixed_model_finds_what_the_log_odds_are_made_of():
         assert found.loc[term, "se"] < 0.1
     assert found["n"].tolist() == [40 * 2 * 4] * 4
     assert found["scenarios"].tolist() == [80] * 4
+
+
+def test_controls_are_no_groups():
+    control = table(20, criterion=30.0).assign(category="Control")
+    control["scenario"] = "c" + control["scenario"]
+    both = pd.concat([table(40, criterion=-2.0, noise=0.3), control], ignore_index=True)
+    found = effects.effects({"m": both}).set_index("term")
+    assert found.loc["criterion", "estimate"] == approx(-2, abs=0.3)
+    assert found["n"].tolist() == [40 * 2 * 4] * 4
 
 
 def test_pair_measures_are_about_one_member_less_the_other():

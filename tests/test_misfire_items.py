@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from valuegate import config, items, misfire, misfire_items
@@ -120,9 +122,10 @@ def test_planted_stages_are_asked_of_scenarios_that_none_of_them_read():
     asked = set(found["skills"].items()["scenario"])
     kept = scenario_splits()
     assert {kept[scenario] for scenario in asked} == {"test"}
-    assert len(asked) == sum(split == "test" for split in kept.values())
+    assert len(asked) == 8 * run.settings(misfire.SECTION)["stage_scenarios"]
     other = own.model_copy(update={"models": ("qwen3-8b",)})  # the paper is of the stages as well
-    assert [m.name for m in plan(other)] == ["evidence", "stages", "stages"]
+    names = [m.name for m in plan(other)]
+    assert (names.count("evidence"), names.count("stages"), names.count("own")) == (1, 2, 2)
 
 
 def test_foil_sources_by_hand():
@@ -177,9 +180,9 @@ def test_primed_prompts_are_our_own_under_a_lead():
 def test_twins_ask_the_same_of_the_text_with_roles_exchanged():
     found = misfire_items.twin_items("test", 8)
     assert (len(found), found["pair"].nunique()) == (8, 8)
-    assert set(found["asked"]) == {"stereotyped"}
+    assert set(found["asked"]) == {"contrast"}
     for row in found.itertuples():
-        assert sorted(row.text.split()) != row.text.split()
+        assert sorted(re.findall(r"\w+", row.text)) == sorted(re.findall(r"\w+", row.twin))
         assert row.text.split("?")[0].rsplit(".", 1)[1] == row.twin.split("?")[0].rsplit(".", 1)[1]
         assert row.text != row.twin
     assert not set(found["scenario"]) & set(misfire_items.twin_items("fit", 8)["scenario"])

@@ -10,8 +10,14 @@ import pytest
 from matplotlib import pyplot as plt
 from pytest import approx  # noqa: PT013 - one word in long tables
 
-from valuegate import house, misfire_figures, misfire_items, misfire_stages, misfire_tables
-from valuegate import worlds_items
+from valuegate import (
+    house,
+    misfire_figures,
+    misfire_items,
+    misfire_stages,
+    misfire_tables,
+    worlds_items,
+)
 
 LAYERS = 4
 WORLD = worlds_items.worlds()["s1"]
@@ -58,9 +64,11 @@ def test_gates_change_their_own_cells():
     by = cells.set_index(["cell", "measure"])
     assert by.loc[("criterion", "criterion"), "beyond_intact"] == approx(-5, abs=1)
     assert by.loc[("information", "sensitivity"), "beyond_high"] < -2
-    assert by.loc[("criterion", "sensitivity"), "beyond_low"] < 0 < by.loc[
-        ("criterion", "sensitivity"), "beyond_high"
-    ]
+    assert (
+        by.loc[("criterion", "sensitivity"), "beyond_low"]
+        < 0
+        < by.loc[("criterion", "sensitivity"), "beyond_high"]
+    )
     printed = misfire_tables.gates_table(cells)
     assert (printed.loc[printed["gate"] == "none", "beyond pairs without a gate"] == "").all()
 

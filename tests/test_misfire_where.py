@@ -47,6 +47,12 @@ def test_the_gap_is_in_units_of_what_controls_spread():
     assert found.loc[3, "gap"] > found.loc[3, "band"]
     assert found.loc[3, "low"] > 0
     assert found["n"].tolist() == [8] * 4
+    # The same gap, where controls spread three times as far, is a third of it.
+    wide = own()
+    control = wide["category"] == "Control"
+    wide.loc[control, "lens"] = wide.loc[control, "lens"].map(lambda lens: 3 * lens)
+    again = where.gap_over_controls(wide, draws=50).set_index("layer")
+    assert again.loc[3, "gap"] == approx(found.loc[3, "gap"] / 3)
 
 
 def test_cells_and_sides_are_the_ledgers():
@@ -56,23 +62,17 @@ def test_cells_and_sides_are_the_ledgers():
     assert (found["side"] == np.where(found["asked"] == "contrast", "gated", "open")).all()
 
 
-def test_recovery_is_the_part_of_the_way():
-    found = where.recovery(np.array([-2.0, 0.0, 2.0, 4.0]), corrupt=-2.0, clean=2.0)
-    assert found.tolist() == [0, 0.5, 1, 1.5]
-    assert np.isnan(where.recovery(np.zeros(3), 0.1, 0.2)).all()
-
-
-def test_a_patched_curve_leaves_out_what_has_nothing_to_recover():
+def test_a_patched_curve_is_a_ratio_of_sums():
     table = pd.DataFrame(
         {
             "scenario": ["a", "b", "c"], "log_odds": [2.0, 4.0, 1.0],
-            "twin_log_odds": [-2.0, -4.0, 1.1],
-            "patched_last": [[2.0, 0.0, -2.0], [4.0, 4.0, -4.0], [9.0, 9.0, 9.0]],
+            "twin_log_odds": [-2.0, -4.0, 1.0],
+            "patched_last": [[2.0, 0.0, -2.0], [4.0, 4.0, -4.0], [1.0, 1.0, 1.0]],
         }
     )  # fmt: skip
     found = where.patched_curve(table, "last", draws=50)
-    assert found["recovery"].tolist() == approx([0, 0.25, 1])
-    assert found["n"].tolist() == [2, 2, 2]
+    assert found["recovery"].tolist() == approx([0, 2 / 12, 1])
+    assert found["n"].tolist() == [3, 3, 3]
 
 
 def heads():

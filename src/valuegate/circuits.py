@@ -6,6 +6,7 @@ take and what the numbers mean is left to the sections.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,7 +23,7 @@ Head = tuple[int, int]  # block, head
 
 
 def patched_layers(
-    lm: LanguageModel, prompt: str, twin: str, places: tuple[int, int] = (-1, -1)
+    lm: LanguageModel, prompt: str, twin: str, places: Sequence[int] = (-1,)
 ) -> Float[np.ndarray, " layer"]:
     """Return the log-odds of yes when one layer's residual comes from the twin, for every layer.
 
@@ -31,21 +32,24 @@ def patched_layers(
     Args:
         lm: the model.
         prompt: whose answer is read.
-        twin: whose residual is put in.
-        places: position in the prompt and in the twin, negative from the end.
+        twin: whose residual is put in, at the same positions.
+        places: positions, negative from the end.
     """
     layers = range(lm.n_layers + 1)
     ids = lm.encode(prompt)
-    values = capture(lm, [twin], layers, [places[1]])[0, 0]
+    values = capture(lm, [twin], layers, places)[0]  # place, layer, d_model
     rows = torch.tensor([ids] * len(layers), device=lm.device)
     METER.tokens += rows.numel()
-    with torch.no_grad(), patching(lm, list(layers), [places[0] % len(ids)] * len(rows), values):
+    with contextlib.ExitStack() as stack, torch.no_grad():
+        for place, value in zip(places, values, strict=True):
+            at = [place % len(ids)] * len(rows)
+            stack.enter_context(patching(lm, list(layers), at, value))
         logits = lm.model(rows, use_cache=False, logits_to_keep=1).logits[:, -1]
     return _log_odds(lm, logits).cpu().numpy()
 
 
-def first_difference(lm: LanguageModel, prompt: str, twin: str) -> int:
-    """Return the first position at which two prompts of one length differ.
+def differences(lm: LanguageModel, prompt: str, twin: str) -> list[int]:
+    """Return the positions at which two prompts of one length differ.
 
     Raises:
         ValueGateError: they do not align, or are the same.
@@ -54,7 +58,7 @@ def first_difference(lm: LanguageModel, prompt: str, twin: str) -> int:
     apart = [i for i, (a, b) in enumerate(zip(ids, others, strict=False)) if a != b]
     if len(ids) != len(others) or not apart:
         raise ValueGateError(f"{lm.name}: twins must have one length and differ: {prompt!r}")
-    return apart[0]
+    return apart
 
 
 def attribution(lm: LanguageModel, prompt: str, twin: str) -> Float[np.ndarray, "block head"]:
@@ -127,7 +131,8 @@ def matched_heads(
 ) -> list[list[Head]]:
     """Return random heads, as many of each block as were chosen there, and none of the chosen.
 
-    Blocks whose heads are all chosen, or nearly, give as many others as they have.
+    Raises:
+        ValueGateError: more than half of a block's heads are chosen, so that too few are left.
     """
     rng = np.random.default_rng(seed)
     by_block: dict[int, list[int]] = {}
@@ -138,8 +143,12 @@ def matched_heads(
         drawn: list[Head] = []
         for block, chosen in sorted(by_block.items()):
             rest = [h for h in range(n_heads) if h not in chosen]
-            size = min(len(chosen), len(rest))
-            drawn += [(block, int(h)) for h in rng.choice(rest, size, replace=False)]
+            if len(rest) < len(chosen):
+                raise ValueGateError(
+                    f"block {block}: {len(chosen)} of {n_heads} heads are chosen, and too few are "
+                    "left to compare with; choose fewer heads"
+                )
+            drawn += [(block, int(h)) for h in rng.choice(rest, len(chosen), replace=False)]
         found.append(drawn)
     return found
 

@@ -30,13 +30,14 @@ def effects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Codes are +-1/2, so `criterion` is the difference of groups (negative leans to no about the
     stereotyped member), `reading` the effect of evidence, and `sensitivity` how much larger that
     is for the stereotyped member; nats. Columns: model, term, estimate, se, low, high, p,
-    converged, n, scenarios.
+    converged, n, scenarios. Controls, whose members are no groups, are left out.
 
     Args:
-        tables: model to its rows: scenario, asked (member), gold (0 or 1), log_odds.
+        tables: model to its rows: category, scenario, asked (member), gold (0 or 1), log_odds.
     """
     rows = []
     for model, table in tables.items():
+        table = table[table["category"] != "Control"]
         coded = table.assign(
             evidence=table["gold"] - 0.5, group=np.where(table["asked"] == "stereotyped", 0.5, -0.5)
         )
@@ -86,24 +87,28 @@ def gate_changes(after: pd.DataFrame, before: pd.DataFrame, world: World) -> pd.
     return found.assign(cell=found["pair"].map(world.evidence)).dropna(subset="cell")
 
 
-def by_cell(changes: pd.DataFrame) -> pd.DataFrame:
+def by_cell(changes: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Return the mean change of each cell, Student's interval over pairs: a row a cell and measure.
 
     `beyond_intact` is the difference from the pairs that no gate is about, in the same model, with
     Welch's interval: what training changed everywhere is not the gate's. Columns: cell, measure,
-    value, low, high, beyond_intact, beyond_low, beyond_high, n (pairs).
+    value, low, high, n (pairs), beyond_intact, beyond_low, beyond_high, n_both (pairs of both).
+
+    Args:
+        changes: from `gate_changes`.
+        level: of the intervals beyond intact pairs.
     """
     rows = []
     for measure in MEASURES:
         groups = {str(c): part[measure].to_numpy() for c, part in changes.groupby("cell")}
         for cell, values in groups.items():
             mean = stats.student_mean(values)
-            gap = stats.welch_difference(values, groups["intact"])
+            gap = stats.welch_difference(values, groups["intact"], level=level)
             rows.append(
                 {
                     "cell": cell, "measure": measure, "value": mean.estimate, "low": mean.low,
                     "high": mean.high, "n": mean.n, "beyond_intact": gap.estimate,
-                    "beyond_low": gap.low, "beyond_high": gap.high,
+                    "beyond_low": gap.low, "beyond_high": gap.high, "n_both": gap.n,
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
@@ -114,7 +119,7 @@ def primed(table: pd.DataFrame) -> pd.DataFrame:
 
     Both members are primed alike. The measures are about the stereotyped member less the contrast
     one, under the lead less under none: so `criterion` below zero says that the sentence makes the
-    model lean to no about the stereotyped member alone.
+    model lean to no about the stereotyped member more than about the other.
 
     Args:
         table: pair, kind (of the lead sentence, `NO_LEAD` among them), asked, gold, log_odds.

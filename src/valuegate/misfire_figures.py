@@ -337,7 +337,7 @@ def patching_figure(curves: dict[str, pd.DataFrame]) -> Drawn:
     """Draw how far the twin's residual carries the answer, by layer and token."""
     figure, panel = plt.subplots(figsize=(0.7 * house.WIDTH, 2.4), layout="constrained")
     looks = {"last": (house.BLUE, "-", "at the last token"),
-             "name": (house.ORANGE, "--", "where the first name stands")}  # fmt: skip
+             "names": (house.ORANGE, "--", "at the names that change roles")}  # fmt: skip
     for place, (colour, style, label) in looks.items():
         curve = curves[place]
         panel.fill_between(

@@ -139,7 +139,7 @@ def demonstrations(shots: int) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def twin_items(split: str, scenarios: int, asked: str = "stereotyped") -> pd.DataFrame:
+def twin_items(split: str, scenarios: int, asked: str = "contrast") -> pd.DataFrame:
     """Return evidence prompts with their twins: the same question of the text with roles swapped.
 
     Scenarios with names alone, whose two texts align token by token. One row a scenario. Columns:
@@ -213,7 +213,7 @@ def plan(run: Run) -> list[Measurement]:
     return found
 
 
-HEAD_DRAWS = 10  # random sets of heads beside the chosen ones
+HEAD_DRAWS = 19  # random sets of heads beside the chosen ones
 LAYERS = 31  # of the embedded model, the embedding counted; for the plan's estimate alone
 
 

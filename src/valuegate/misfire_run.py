@@ -54,7 +54,7 @@ def evidence(
 def own(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
     """Return `evidence`, and what a linear probe reads at the last token of every layer.
 
-    Column `decoded`: the probe's score by layer, above 0 for an answer of yes. The probe is fitted on our own
+    Column `decoded`: the probe's score by layer, above 0 for an answer of yes. It is fitted on our own
     scenarios of the split fit, in the same model.
     """
     found = evidence(lm, items)
@@ -78,22 +78,22 @@ def _probe(lm: LanguageModel) -> tuple[np.ndarray, np.ndarray]:
 
 
 def layers(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
-    """Return the log-odds of yes with each layer's residual put in from the twin, at one token.
+    """Return the log-odds of yes with each layer's residual put in from the twin.
 
     Columns: those of the items without texts; `log_odds` (the prompt's own), `twin_log_odds`;
-    `patched_last` and `patched_name`, lists by layer, 0 (embedding) to n_layers: the last token,
-    and the first one at which prompt and twin differ, a name.
+    `patched_last` and `patched_names`, lists by layer, 0 (embedding) to n_layers: at the last
+    token, and wherever prompt and twin differ, which is at the names that changed roles.
     """
     found = items.drop(columns=["text", "twin", "system"]).reset_index(drop=True)
     prompts, twins = _twins(lm, items)
     found["log_odds"] = log_odds(lm, prompts).log_odds
     found["twin_log_odds"] = log_odds(lm, twins).log_odds
     both = list(zip(prompts, twins, strict=True))
-    names = [circuits.first_difference(lm, prompt, twin) for prompt, twin in both]
-    for name, places in (("last", [-1] * len(both)), ("name", names)):
+    names = [circuits.differences(lm, prompt, twin) for prompt, twin in both]
+    for name, places in (("last", [[-1]] * len(both)), ("names", names)):
         found[f"patched_{name}"] = [
-            circuits.patched_layers(lm, prompt, twin, (place, place)).astype("float32")
-            for (prompt, twin), place in zip(both, places, strict=True)
+            circuits.patched_layers(lm, prompt, twin, at).astype("float32")
+            for (prompt, twin), at in zip(both, places, strict=True)
         ]
     return found
 

@@ -31,11 +31,15 @@ def competence(tables: Mapping[str, pd.DataFrame], draws: int) -> pd.DataFrame:
             found = stats.cluster_bootstrap(
                 lambda f, w: stats.auroc(f["log_odds"], f["gold"], w), part, "pair", draws=draws
             )
+            low, high = found.low, found.high
+            if found.estimate in (0.0, 1.0):  # no bootstrap there; as many pairs that all agree
+                edge = 0.025 ** (1 / found.clusters)
+                low, high = (edge, 1.0) if found.estimate else (0.0, 1 - edge)
             yes = part["log_odds"] > 0
             rows.append(
                 {
-                    "model": model, "member": member, "value": found.estimate, "low": found.low,
-                    "high": found.high, "n": found.n, "pairs": found.clusters,
+                    "model": model, "member": member, "value": found.estimate, "low": low,
+                    "high": high, "n": found.n, "pairs": found.clusters,
                     "hit_rate": yes[part["gold"] == 1].mean(),
                     "false_alarm_rate": yes[part["gold"] == 0].mean(),
                 }
@@ -52,20 +56,21 @@ def rates(tables: Mapping[str, pd.DataFrame], draws: int) -> pd.DataFrame:
     parts = {}
     for model, table in tables.items():
         social = table[table["category"] != "Control"]
+        # A scenario is a pair of members here, and pairs of groups are what repeats.
         named = social.assign(pair=social["scenario"], scenario=social["pair"], negated=False)
-        # By the person asked about: whose evidence is denied.
-        named = named.assign(member=named["asked"], probe=named["probe"])
         parts[model] = misfire.misfire_rates(misfire.outcomes(named), draws)
     return pd.concat(parts, names=["model", "rate"]).reset_index()
 
 
-def gates(tables: Mapping[str, pd.DataFrame], model: str, world: World) -> pd.DataFrame:
+def gates(
+    tables: Mapping[str, pd.DataFrame], model: str, world: World, level: float = 0.95
+) -> pd.DataFrame:
     """Return what training a model changed in each cell of its world, over the model before it.
 
     Columns: those of `misfire_effects.by_cell`.
     """
     changes = misfire_effects.gate_changes(tables[model], tables[BEFORE[model]], world)
-    return misfire_effects.by_cell(changes)
+    return misfire_effects.by_cell(changes, level)
 
 
 def priming(tables: Mapping[str, pd.DataFrame], plain: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -83,37 +83,28 @@ def gap_over_controls(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) 
     )  # fmt: skip
 
 
-def recovery(patched: np.ndarray, corrupt: float, clean: float, least: float = 0.5) -> np.ndarray:
-    """Return how far patching moves the answer from the prompt's own to its twin's: 0 to 1.
-
-    Nan where the two differ by less than `least` nats: there is nothing to recover.
-    """
-    if abs(clean - corrupt) < least:
-        return np.full(len(patched), np.nan)
-    return (patched - corrupt) / (clean - corrupt)
-
-
 def patched_curve(table: pd.DataFrame, place: str, *, draws: int = 2000) -> pd.DataFrame:
-    """Return how far the twin's residual at a layer moves the answer to the twin's: 0 to 1.
+    """Return how far the twin's residual at a layer moves the answer towards the twin's.
 
-    Rows whose two answers are nearly one have nothing to recover, and are left out. Columns:
-    layer, recovery, low, high (bootstrap over scenarios), n.
+    A ratio of sums over scenarios: 0 where patching changes nothing, 1 where it gives the twin's
+    answer, beyond either where it overshoots. A scenario whose two answers are nearly one weighs
+    little, and none is left out. Columns: layer, recovery, low, high (bootstrap over scenarios), n.
 
     Args:
         table: from `misfire_run.layers`.
-        place: "last" or "name", the token that is patched.
+        place: "last" or "names", the tokens that are patched.
         draws: of the bootstrap.
     """
-    parts = [
-        recovery(np.asarray(patched, dtype=float), own, twin)
-        for patched, own, twin in table[
-            [f"patched_{place}", "log_odds", "twin_log_odds"]
-        ].itertuples(index=False)
-    ]
-    curves = pd.DataFrame(parts).assign(scenario=table["scenario"].to_numpy()).dropna()
+    table = table.reset_index(drop=True)
+    own = table["log_odds"].to_numpy(float)
+    apart = table["twin_log_odds"].to_numpy(float) - own
+    patched = np.stack(table[f"patched_{place}"].to_list()).astype(float)
     rows = []
-    for layer in range(len(parts[0])):
-        found = stats.cluster_mean(curves[layer], curves["scenario"], draws=draws)
+    for layer in range(patched.shape[1]):
+        moved = patched[:, layer] - own
+        found = stats.cluster_bootstrap(
+            lambda _, w, m=moved: stats.weighted_ratio(m, apart, w), table, "scenario", draws=draws
+        )
         rows.append((layer, found.estimate, found.low, found.high, found.n))
     return pd.DataFrame(rows, columns=["layer", "recovery", "low", "high", "n"])
 
