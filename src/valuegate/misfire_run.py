@@ -9,6 +9,7 @@ import functools
 
 import numpy as np
 import pandas as pd
+import torch
 
 from valuegate import circuits, directions, misfire_items
 from valuegate.models import LanguageModel
@@ -33,6 +34,13 @@ def evidence(
         shots: worked examples before it, half of them answered no.
         reasoning: tokens of greedy thinking aloud before the answer is read; 0 for none.
     """
+    return _scored(lm, items, shots, reasoning)[0]
+
+
+def _scored(
+    lm: LanguageModel, items: pd.DataFrame, shots: int = 0, reasoning: int = 0
+) -> tuple[pd.DataFrame, torch.Tensor]:
+    """Return what `evidence` does, and the residual of every layer at the last token."""
     turns = misfire_items.demonstrations(shots)
     rows = list(zip(items["text"], items["system"], strict=True))
     prompts = [lm.chat(text, system=system, turns=turns) for text, system in rows]
@@ -48,20 +56,16 @@ def evidence(
     found["log_odds"] = scores.log_odds
     found["mass"] = scores.mass
     found["lens"] = list(lens.numpy().astype("float32"))
-    return found
+    return found, scores.residual
 
 
 def own(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
     """Return `evidence`, and what a linear probe reads at the last token of every layer.
 
-    Column `decoded`: the probe's score by layer, above 0 for an answer of yes. It is fitted on our own
-    scenarios of the split fit, in the same model.
+    Column `decoded`: the probe's score by layer, above 0 for an answer of yes. It is fitted on our
+    own scenarios of the split fit, in the same model.
     """
-    found = evidence(lm, items)
-    turns = zip(items["text"], items["system"], strict=True)
-    residual = capture(
-        lm, [lm.chat(text, system=system) for text, system in turns], range(lm.n_layers + 1)
-    )[:, 0]
+    found, residual = _scored(lm, items)
     scores = directions.probe_scores(residual.numpy(), _probe(lm))
     return found.assign(decoded=list(scores.astype("float32")))
 
