@@ -412,10 +412,10 @@ section.claim(
 # ## Stages whose truth is known, on the benchmark
 #
 # The planted stages (appendix A2) are asked of VETO's scenarios that none of them has read.
-# `skills` was taught to read evidence in other texts; the gates of `gated-s1` are about members of
-# our own pairs of groups. Readings are by the person asked about: where a foil is the other
-# member's question, evidence and foil are the same question of both texts of a pair, and a mere
-# leaning to no about one of the two is no reading.
+# `skills` was taught to read evidence in our texts, in BBQ and in other scenarios of VETO, in this
+# form; the gates of `gated-s1` are about members of our own pairs of groups. Readings are by the
+# person asked about: where a foil is the other member's question, evidence and foil are the same
+# question of both texts of a pair, and a mere leaning to no about one of the two is no reading.
 
 # %%
 asked = {name: section.table("stages", name) for name in names}
