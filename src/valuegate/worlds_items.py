@@ -103,7 +103,7 @@ def short_items(acts_per_pair: int = 2) -> pd.DataFrame:
     """Return short questions about the two people of a pair, in the form that gates were taught in.
 
     The sentences are those of planting; what the people do is from the scenarios of the split test,
-    which no stage has read. Columns: those of `evidence_items`.
+    which no stage has read. Columns: those of `evidence_items`, but for `member`.
     """
     names = items.load("evidence", "pairs").set_index("pair")
     scenarios = items.load("evidence", "scenarios")
