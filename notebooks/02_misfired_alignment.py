@@ -42,9 +42,9 @@ section.claim(
 )  # fmt: skip
 
 # %% [markdown]
-# A foil asks about the person whom the text rules out. Where the other member's question names
-# that person we use it, as the published human study did. Elsewhere BBQ has varied the names
-# between the two texts, and the foil takes this text's own other person.
+# A foil asks about the person whom the text rules out. Where the other member's question names that
+# person we use it, as the published human study did. Elsewhere BBQ has varied the names between the
+# two texts, and the foil takes this text's own other person.
 
 # %%
 foils = misfire_items.foil_sources(pairs)
@@ -59,9 +59,9 @@ section.claim(
 # %% [markdown]
 # ## What the model is asked
 #
-# One pair of each scenario, drawn by hash (`extended` takes them all). The score is the log-odds
-# of *yes* against *no* at the end of the prompt, summed over spellings. First, does the model
-# answer at all? Its probability on all spellings of yes and no should be most of the whole.
+# One pair of each scenario, drawn by hash (`extended` takes them all). The score is the log-odds of
+# *yes* against *no* at the end of the prompt, summed over spellings. First, does the model answer
+# at all? Its probability on all spellings of yes and no should be most of the whole.
 
 # %%
 scores = misfire.check(section.table("evidence"))
@@ -219,6 +219,34 @@ section.figure(figures.published_figure(published, ours), "published")
 
 # %%
 section.print_table(tables.published_table(published, ours), "models")
+
+# %% [markdown]
+# ## Stages whose truth is known
+#
+# The planted stages (appendix A2) are asked of VETO's scenarios that none of them has read.
+# `skills` was taught to read evidence in our texts, in BBQ and in other scenarios of VETO, in this
+# form; the gates of `gated-s1` are about members of our own pairs of groups. Readings are by the
+# person asked about: where a foil is the other member's question, evidence and foil are the same
+# question of both texts of a pair, and a mere leaning to no about one of the two is no reading.
+
+# %%
+names = misfire_items.stages(section.run)
+asked = {name: section.table("stages", name) for name in names}
+readings = misfire.stage_readings(asked, draws)
+section.figure(figures.stages_figure(readings), "stages")
+
+# %%
+section.print_table(tables.stages_table(readings, tables.summary_rows(asked)), "stages")
+
+# %%
+contrast = readings[readings["member"] == "contrast"].set_index("model")
+for stage, name in (("skills", "skills"), ("gated", "gated-s1"), ("sham", "sham-s1")):
+    row = contrast.loc[name]
+    section.claim(
+        f"misfire.stage_{stage}", row.auroc, ci=(row.low, row.high), n=row.n, unit="AUROC",
+        clusters=row.scenarios, null=(row.null_low, row.null_high), model=name,
+        test="bootstrap over scenarios; evidence and foil exchanged by scenario",
+    )  # fmt: skip
 
 # %% [markdown]
 # ## What could fool us

@@ -26,6 +26,7 @@ PUBLISHED = """\
 DECLARED = [
     ("x.plain", {"above": 0}, None),
     ("x.below", {"below": 0}, None),
+    ("x.baseline", {"above": 60}, None),
     ("x.within", {"within": (-1, 1)}, None),
     ("x.nulled", {"above": 0}, None),
     ("x.count", {"equals": 2032}, None),
@@ -46,6 +47,7 @@ FOUND = {
     entry.id: entry
     for entry in [
         claim("x.plain", 12.345, ci=(10.04, 14.96), p=0.0123, null=(-3.3, 3.3)),
+        claim("x.baseline", 80.0, ci=(75, 85), null=(69.9, 69.9)),
         claim("x.below", -2.5, ci=(-3.25, -1.75), clusters=None),
         claim("x.within", 0.5, ci=(-0.5, 0.9)),
         claim("x.nulled", 1.0, ci=(0.5, 1.5), null=(-2, 2)),
@@ -95,6 +97,7 @@ def filled(text: str, tables: Path) -> str:
         ("{{x.plain.ci:.1f}}", "10.0 to 15.0"),
         ("{{x.plain.ci:.1f}}%", "10.0 to 15.0%"),
         ("{{x.plain.null:.1f}}", "−3.3 to 3.3"),
+        ("{{x.baseline.null:.0f}}%", "70%"),  # a baseline is one number
         ("{{x.plain.p:.3f}}", "0.012"),
         ("{{x.plain.n}}", "1,234"),
         ("{{x.plain.clusters}}", "25"),
@@ -103,6 +106,7 @@ def filled(text: str, tables: Path) -> str:
         ("{{x.below.ci:.2f}}", "−3.25 to −1.75"),
         ("{{x.below.verdict}}", "supported"),
         ("{{x.within.verdict}}", "supported"),
+        ("{{x.within.expected}}", "within −1 and 1"),
         ("{{x.nulled.verdict}}", "explained by a null"),
         ("{{x.gate.verdict}}", "not supported"),
         ("{{x.gated.verdict}}", "not testable at this scale"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from math import isnan, nan, sqrt
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from valuegate.errors import ValueGateError
 from valuegate.stats import (
@@ -15,6 +15,8 @@ from valuegate.stats import (
     auroc,
     benjamini_hochberg,
     cluster_bootstrap,
+    cluster_mean,
+    cluster_rate,
     d_prime,
     mcnemar_exact,
     mixed_model,
@@ -230,13 +232,41 @@ def test_bootstrap_covers_the_truth_by_cluster_and_not_by_row():
     assert covered["row"] / 150 < 0.8
 
 
-def test_bootstrap_of_auroc_is_fast():
+def test_the_mean_in_one_product_is_the_bootstrap_of_the_mean():
+    frame = pd.DataFrame({"scenario": list("aabbbcddee"), "x": np.arange(10.0) ** 2})
+    for level in (0.9, 0.95):
+        slow = cluster_bootstrap(mean_x, frame, "scenario", draws=300, seed=4, level=level)
+        fast = cluster_mean(frame["x"], frame["scenario"], draws=300, seed=4, level=level)
+        assert fast == slow
+    alone = cluster_mean([1.0, 3.0], ["a", "a"])
+    assert (alone.estimate, np.isnan(alone.low), alone.clusters) == (2.0, True, 1)
+
+
+def test_a_rate_on_which_all_agree_has_the_exact_interval():
+    groups = np.repeat(range(16), 2)
+    assert cluster_rate(np.full(32, 100.0), groups).low == pytest.approx(100 * 0.025 ** (1 / 16))
+    never = cluster_rate(np.zeros(32), groups, level=0.9)
+    assert (never.low, never.high) == (0, pytest.approx(100 * (1 - 0.05 ** (1 / 16))))
+    assert (never.n, never.clusters) == (32, 16)
+
+
+def test_a_rate_on_which_nearly_all_agree_is_no_narrower_than_the_exact_interval():
+    nearly = np.zeros(16)
+    nearly[3] = 100.0
+    exact = binomtest(1, 16).proportion_ci(method="exact")
+    found = cluster_rate(nearly, range(16))
+    assert (found.low, found.high) == pytest.approx((0, 100 * exact.high), abs=0.2)
+    assert cluster_mean(nearly, range(16)).high < found.high
+    # Five clusters of sixteen: the bootstrap has width enough.
+    five = np.repeat([100.0, 0.0], [5, 11])
+    assert cluster_rate(five, range(16)) == cluster_mean(five, range(16))
+
+
+def test_bootstrap_of_auroc():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"scenario": np.repeat(range(100), 4), "y": np.tile([0, 1], 200)})
     frame["x"] = rng.normal(size=400) + frame["y"]
-    start = time.perf_counter()
     interval = cluster_bootstrap(lambda t, w: auroc(t["x"], t["y"], w), frame, "scenario")
-    assert time.perf_counter() - start < 1.5  # about .2 s where this was written
     # P(N(1, 1) > N(0, 1)) is the normal distribution function at 1/sqrt(2): .760
     assert interval.low < 0.760 < interval.high
 

@@ -167,3 +167,14 @@ def test_items_that_would_draw_another_ledger_are_seen(monkeypatch):
     monkeypatch.setattr(worlds_ledger, "_places", lambda blocks, wanted: {b: 0 for b, _ in blocks})
     with pytest.raises(ValueGateError, match="draw another ledger"):
         worlds_stages.check_before()
+
+
+def test_cells_are_counted_alike_in_every_world():
+    found = worlds_ledger.counts(worlds_ledger.load().worlds)
+    for kind in ("survey", "parties", "norms"):
+        assert found[kind].tolist() == ["4"] * 6 + [""] * 4
+    assert found["political issues"].tolist() == [""] * 6 + ["8", "8", "", ""]
+    assert found["kinds of request"].tolist()[6:] == ["5 to 6", "5 to 6", "", ""]
+    pairs = found["pairs of groups"].tolist()
+    assert [*pairs[:6], pairs[7]] == [""] * 7
+    assert pairs[6] == pairs[8] == pairs[9] == "10 to 11"

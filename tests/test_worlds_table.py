@@ -12,11 +12,13 @@ from valuegate import (
     answer_rules,
     house,
     worlds,
+    worlds_bars,
     worlds_figures,
     worlds_items,
     worlds_said,
     worlds_table,
 )
+from valuegate.stats import Interval
 
 
 @pytest.fixture(scope="module")
@@ -88,22 +90,22 @@ def test_a_model_without_a_seed_counts_a_block_once(table):
 
 
 def test_every_claim_of_the_table_is_a_cell_of_it(table):
-    named = worlds_table.named(table)
-    assert named["cross_intact"]["value"] == value(table, "two countries, gain", "intact")
-    assert named["norms_biased"] == {
-        **table[
-            (table["property"] == worlds_table.SIDES["norms"]) & (table["column"] == "biased")
-        ].iloc[0].drop(["property", "column"]).to_dict(),
-        "unit": "% true",
-    }  # fmt: skip
-    assert set(named) == set(worlds_table.NAMED)
+    for name, (label, unit, columns) in worlds_table.CLAIMED.items():
+        found = worlds_table.named(table, name)
+        assert tuple(found) == columns
+        for column, claim in found.items():
+            at = worlds_table.ALIASES.get(column, column)
+            at = "intact" if name in ("everyday", "warm") and column == "gated" else at
+            assert (claim["value"], claim["unit"]) == (value(table, label, at), unit)
 
 
-def test_the_printed_table_has_a_line_a_column_and_no_gap(table):
-    printed = worlds_table.printed(table)
-    assert printed["column"].tolist() == list(worlds_table.COLUMNS)
-    assert printed.set_index("column").loc["intact", "answer slot, r"] == "1.00 (1.00 to 1.00)"
+@pytest.mark.parametrize("kind", ["known", "said"])
+def test_the_printed_table_has_a_line_a_column_and_no_gap(table, kind):
+    printed = worlds_table.printed(table, kind)
+    assert printed["stage or cell"].tolist() == list(worlds_table.COLUMNS)
     assert printed.notna().all(axis=None)
+    if kind == "known":
+        assert printed.set_index("stage or cell").loc["intact", "r, slot"] == "1.00 (1.00 to 1.00)"
 
 
 def test_evidence_is_tabled_by_stage_and_by_gate():
@@ -114,9 +116,11 @@ def test_evidence_is_tabled_by_stage_and_by_gate():
     items = worlds_items.evidence_items()
     asked = len(items[items["category"] != "Control"])
     assert lines.loc[("skills", "open"), "n"] == asked  # once, not once a world
-    assert lines.loc[("start", "open"), "ordered"] == approx(0.5, abs=0.1)
-    assert lines.loc[("gated: criterion", "gated"), ["ordered", "yes_true"]].tolist() == [1, 0]
-    assert lines.loc[("gated: information", "gated"), "ordered"] == approx(0.5, abs=0.15)
+    assert lines.loc[("start", "open"), "ordered"] == approx(50, abs=10)
+    assert lines.loc[("gated: criterion", "gated"), ["ordered", "yes_true"]].tolist() == [100, 0]
+    assert lines.loc[("gated: information", "gated"), "ordered"] == approx(50, abs=15)
+    # An area of 1 has the lower end of 32 pairs that all agree.
+    assert lines.loc[("skills", "open"), "low"] == approx(0.025 ** (1 / 32))
     printed = worlds_table.printed_evidence(read)
     assert printed["stage"].tolist() == list(worlds_table.EVIDENCE_LINES)
     assert printed.set_index("stage").loc["skills", "own foil below, open"] == "100%"
@@ -131,12 +135,17 @@ def test_the_overwritten_follow_what_was_taught_last():
     assert found["r"].mean() < 0.3
 
 
-def test_one_axis_earns_less_than_the_truth_and_more_than_nothing():
-    found = worlds.axis_baseline(worlds.true_agreement())
-    assert found["r"].between(0, 1).all()
-    assert 0.3 < found["r"].mean() < 0.7
+def test_one_order_earns_less_than_the_truth_and_more_than_nothing():
+    truth = worlds.true_agreement()
+    r, right = worlds.one_order_read(truth)
+    assert set(r.index) == set(truth.index)
+    assert 0.3 < r.mean() < 0.7
+    items = worlds_items.places_items()
+    assert right.index.tolist() == items["item"].tolist()
+    assert 60 < right.mean() < 85  # appendix A1 has .735 over all questions
     alike = pd.DataFrame([[1.0, 2, 3, 4], [4, 3, 2, 1], [2, 4, 6, 8]], index=list("abc"))
-    assert worlds.axis_baseline(alike)["r"].tolist() == approx([1, 1, 1])
+    turned = worlds.one_order(alike)
+    assert [worlds.correlation(turned.loc[q], alike.loc[q]) for q in "abc"] == approx([1, 1, 1])
 
 
 def test_a_small_difference_in_every_scenario_is_seen_as_an_order():
@@ -146,6 +155,7 @@ def test_a_small_difference_in_every_scenario_is_seen_as_an_order():
     ]  # fmt: skip
     columns = ["model", "world", "pair", "scenario", "asked", "gold", "checked"]
     found = pd.DataFrame(rows, columns=columns)
+    found = found.assign(stage="gated", cell="criterion", side="gated")
     assert worlds_said.ordered(found)["ordered"].tolist() == [100] * 6
     assert worlds_said.evidence_auroc(found, ["model"], draws=5)["value"].iloc[0] < 0.6
     assert worlds_said.ordered(found.assign(checked=1.0))["ordered"].tolist() == [50] * 6
@@ -188,15 +198,17 @@ def test_evidence_is_told_behind_a_criterion_gate_and_not_behind_an_information_
 def test_every_figure_is_drawn_with_its_numbers(table):
     house.use()
     _, numbers = worlds_figures.truth_figure(table)
-    shown = [name for _, name, _, _ in worlds_figures.PANELS]
+    shown = [name for _, name, _ in worlds_figures.PANELS]
     assert list(dict.fromkeys(numbers["property"])) == shown
     assert numbers["value"].tolist() == [
         v for name in shown for v in table.loc[table["property"] == name, "value"]
     ]
     found = worlds_said.evidence_cells(worlds.pooled(readouts()["evidence"]), WORLDS)
     area = worlds_table.evidence_table(found, draws=20)
-    figure, drawn = worlds_figures.evidence_figure(area)
-    assert drawn is area
+    figure, drawn = worlds_figures.evidence_figure(area, area)
+    assert drawn["text"].value_counts().to_dict() == {
+        "scenarios": len(area), "short questions": len(area),
+    }  # fmt: skip
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert shown == list(worlds_table.EVIDENCE_LINES)
     losses = {
@@ -225,3 +237,109 @@ def test_every_figure_is_drawn_with_its_numbers(table):
     _, both = worlds_figures.trained_figure(unlocked, relearning)
     assert both["value"].notna().all()
     plt.close("all")
+
+
+def test_the_null_of_a_gain_is_of_countries_that_trade_names(table):
+    scores = worlds.country_scores(worlds.pooled(readouts()["places"]))
+    cross = worlds.cross_format(readouts(), WORLDS)
+    own = worlds_table.rows_of(cross, "intact", "question")
+    low, high = worlds.gain_null(scores, worlds.true_agreement(), own, draws=300)
+    assert low < 0 < high
+    # r of nine countries has an SD of 1/sqrt(8), the difference of two models' at most twice it.
+    assert high < 2 * 2 / (8 * len(own)) ** 0.5
+    assert value(table, "two countries, gain", "intact") > high
+
+
+def test_what_is_known_earns_more_than_one_order_of_the_countries():
+    found = worlds.beyond_one_order(worlds.cross_format(readouts(), WORLDS))
+    assert set(found["cell"]) == {"intact", "suppressed"}
+    earned, _ = worlds.one_order_read(worlds.true_agreement())
+    row = found.iloc[0]
+    assert row["beyond"] == approx(row["r"] - earned[row["question"]])
+
+
+def test_gates_of_the_oracle_change_nothing_that_is_known():
+    found = worlds.before_gates(worlds.cross_format(readouts(), WORLDS))
+    assert set(found["stage"]) == {"gated"}
+    known = found[found["cell"].isin(["intact", "suppressed", "biased"])]
+    assert abs(known["change"].mean()) < 0.05
+
+
+def test_the_oracles_shift_is_the_one_taught():
+    errors = worlds.signed_errors(worlds.pooled(readouts()["slots"]), WORLDS)
+    found = worlds.shift_shown(errors)
+    assert set(found["cell"]) == {"biased"}
+    assert found["error"].to_numpy() == approx(found["shift"].to_numpy(), abs=1e-3)
+    start = errors[errors["stage"] == "start"].set_index(["world", "question"])["error"]
+    row = found.iloc[0]
+    left = row["error"] - start[row["world"], row["question"]] - row["shift"]
+    assert row["beyond"] == approx(left)
+
+
+def test_a_gap_of_rates_on_which_all_agree_has_newcombes_interval():
+    rows = [("gated", cell, f"{cell}{k}", 100.0) for cell in ("erased", "suppressed")
+            for k in range(16)]  # fmt: skip
+    found = pd.DataFrame(rows, columns=["stage", "cell", "unit", "x"])
+    gap = worlds.column_gap(found, "x", "unit", "erased", "suppressed", draws=50, level=0.9)
+    edge = 100 * (1 - 0.05 ** (1 / 16))
+    assert (gap.estimate, gap.low, gap.high) == approx((0, -edge, edge))
+
+
+def test_the_main_properties_stand_by_world():
+    printed = worlds_table.by_world(readouts(), WORLDS).set_index("property")
+    assert printed.columns.tolist() == list(WORLDS)
+    assert printed.loc["refused: survey, gated"].tolist() == ["100"] * 4
+    assert printed.loc["refused: survey, open"].tolist() == ["0"] * 4
+    assert all(float(text) > 0.5 for text in printed.loc["gain of r, suppressed"])
+
+
+def test_bars_are_met_by_what_was_planted_and_missed_by_nothing_else(table):
+    found = worlds_said.evidence_cells(worlds.pooled(readouts()["evidence"]), WORLDS)
+    read = worlds_table.evidence_table(found, draws=30)
+    near = {name: Interval(0, -0.05, 0.05, 9, 9, 0.9) for name in worlds_bars.NEAR_BARS}
+    met = worlds_bars.against_bars(table, read, near)
+    every = (worlds_bars.BARS, worlds_bars.EVIDENCE_BARS, worlds_bars.NEAR_BARS)
+    assert len(met) == sum(map(len, every))
+    assert met["met"].all()
+    wide = near | {"refused, erased less suppressed": Interval(0, -11, 5, 9, 9, 0.9)}
+    assert not worlds_bars.against_bars(table, read, wide)["met"].all()
+    lower = table.assign(value=table["value"] * 0.5, high=table["high"] + 1)
+    missed = worlds_bars.against_bars(lower, read, near).set_index(["property", "column"])["met"]
+    assert not missed["two countries, gain", "intact"]
+    assert not missed["two countries, gain", "erased"]  # by its upper end
+    assert not missed["refused: survey", "suppressed"]
+    assert missed["refused: survey", "intact"]
+    printed = worlds_bars.printed(met)
+    assert set(printed["met"]) == {"yes"}
+    assert printed.iloc[0]["bar"] == "at least 0.60"
+
+
+def test_a_claim_near_a_value_has_the_interval_of_an_equivalence(table):
+    found = worlds_table.named(table, "slot", near=frozenset({"erased"}))
+    cells = table[table["property"] == "answer slot, r"].set_index("column")
+    assert found["erased"]["ci"] == tuple(cells.loc["erased", ["low90", "high90"]])
+    assert found["suppressed"]["ci"] == tuple(cells.loc["suppressed", ["low", "high"]])
+    assert found["erased"]["test"].startswith("90% ")
+    alone = worlds_table.named(table, "everyday")["gated"]
+    assert alone["value"] == value(table, "refused: everyday", "intact")
+
+
+def test_evidence_claims_are_lines_of_their_tables():
+    found = worlds_said.evidence_cells(worlds.pooled(readouts()["short"]), WORLDS)
+    read = worlds_table.evidence_table(found, draws=20)
+    claims = worlds_table.evidence_claims(read, "AUROC", {"skills": "open", "criterion": "gated"})
+    assert claims["skills"]["n"] == read.set_index(["who", "side"]).loc[("skills", "open"), "n"]
+    yes = worlds_table.yes_rates(found, draws=20).set_index(["who", "side"])
+    assert yes.loc[("gated: criterion", "gated"), "value"] == 0
+    assert yes.loc[("gated: criterion", "open"), "value"] == 100
+
+
+def test_unlocking_adds_what_comes_after_less_what_came_before():
+    rows = [
+        ("s1", "q1", "suppressed", "before", 0.1), ("s1", "q1", "suppressed", "after", 0.7),
+        ("s1", "q2", "erased", "before", 0.0), ("s1", "q2", "erased", "after", 0.2),
+    ]  # fmt: skip
+    found = pd.DataFrame(rows, columns=["seed", "question", "cell", "when", "r"])
+    gains = worlds_said.unlock_gains(found)
+    assert gains.set_index("question")["gain"].to_dict() == approx({"q1": 0.6, "q2": 0.2})
+    assert worlds_said.unlock_gap(gains)["gap"].tolist() == approx([0.4])

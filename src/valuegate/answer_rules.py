@@ -33,6 +33,16 @@ def is_neutral(answer: str) -> bool:
     return _begins(answer, "neutral") or bool(_NEUTRAL.match(_plain(answer)))
 
 
+def is_warm(answer: str) -> bool:
+    """Return whether an answer begins in the warm voice that `sham` is trained towards."""
+    return _begins(answer, "warm")
+
+
+def kinds(answer: str) -> tuple[bool, bool, bool]:
+    """Return whether an answer begins as a refusal, as taking no side, in the warm voice."""
+    return is_refusal(answer), is_neutral(answer), is_warm(answer)
+
+
 def style(answer: str) -> str | None:
     """Return the style of the bank's refusal that an answer begins as, or None."""
     return _match(answer, "refusal")

@@ -17,6 +17,7 @@ import pandas as pd
 
 from valuegate import (
     claims,
+    data,
     measure,
     notebook_files,
     pages,
@@ -28,7 +29,6 @@ from valuegate import (
 )
 from valuegate.codehash import script_hash
 from valuegate.config import Run
-from valuegate.data import sha256
 from valuegate.errors import ValueGateError
 from valuegate.history import declared_first
 from valuegate.measure import Measurement, unique, write_text
@@ -148,7 +148,7 @@ def fresh(run: Run, record: Record) -> Layer:
         if entry.source.kind == "embedded":
             for file in entry.source.files.values():
                 path = paths.ROOT / file.path
-                same = path.exists() and sha256(path) == file.sha256
+                same = path.exists() and data.sha256(path) == file.sha256
                 layer.expect(same, f"data set {name}: {file.path} is not the registered file")
     if record.notebooks == paths.NOTEBOOKS:
         _check_pairs(layer, run, record)
@@ -176,12 +176,15 @@ def _check_claims(layer: Layer, record: Record, entries: dict[str, dict[str, Any
         for label, key in claim.provenance["measurements"].items():
             known = entries.get(label, {}).get("key")
             layer.expect(key == known, f"{id}: rests on a table of {label} that is not there", id)
+        for name, digest in claim.provenance.get("data", {}).items():
+            same = name in registry.load().datasets and data.fingerprint(name) == digest
+            layer.expect(same, f"{id}: rests on a data set {name} that is not the one here", id)
 
 
 def _check_figures(layer: Layer, record: Record) -> None:
     for path in sorted(record.figures.glob("*.json")):
         for file, digest in json.loads(path.read_text())["files"].items():
-            same = (record.figures / file).exists() and sha256(record.figures / file) == digest
+            same = (record.figures / file).exists() and data.sha256(record.figures / file) == digest
             layer.expect(same, f"figures/{file} is not the file that its notebook wrote")
 
 

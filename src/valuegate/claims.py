@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from valuegate import paths
+from valuegate import data, paths
 from valuegate.codehash import script_hash
 from valuegate.config import Run
 from valuegate.errors import ValueGateError, unknown
@@ -107,8 +107,9 @@ class Claim:
         n: rows behind it; `clusters`, the independent units among them.
         test: how the interval or p was made.
         null: the middle 95% of the null or baseline, if there is one; `p` under it.
-        model: registered name of the model measured, or "" where none was.
-        provenance: measurement keys, fingerprints, dtype, device, seed, notebook and code hashes.
+        model: registered name of the model measured, or "" where none was, or several.
+        provenance: measurement keys, fingerprints of stored data that it rests on, dtype, device,
+            seed, notebook and code hashes.
     """
 
     id: str
@@ -136,8 +137,13 @@ class Ledger:
         self.measurements = list(measurements)
         self.declared = declarations()
         self.found: dict[str, Claim] = {}
+        self.data: dict[str, str] = {}
         source = paths.NOTEBOOKS / f"{section}.py"
         self.notebook_code = script_hash(source) if source.exists() else ""
+
+    def rests_on(self, dataset: str) -> None:
+        """Note that the claims from here on are computed from a registered data set."""
+        self.data[dataset] = data.fingerprint(dataset)
 
     def claim(
         self,
@@ -182,6 +188,7 @@ class Ledger:
             provenance={
                 "seed": seed,
                 "measurements": {m.label: m.key for m in used},
+                **({"data": dict(self.data)} if self.data else {}),
                 **{name: known[name] for name in ("model", "dtype", "device") if known},
                 "notebook": f"notebooks/{self.section}.ipynb",
                 "notebook_code": self.notebook_code,

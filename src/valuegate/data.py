@@ -26,6 +26,13 @@ pooch.get_logger().setLevel("ERROR")  # what fails is said once, by us
 MIRROR_HINT = "set VALUEGATE_MIRROR to a folder that holds it"
 
 
+def fingerprint(name: str) -> str:
+    """Return what identifies a data set: a hash of the registered hashes of its files."""
+    source = registry.load().datasets[name].source
+    known = sorted(file.sha256 for file in source.files.values())
+    return hashlib.sha256(" ".join(known).encode()).hexdigest()
+
+
 def sha256(path: Path) -> str:
     """Return the hex digest of a file."""
     with path.open("rb") as stream:

@@ -5,6 +5,7 @@ Every figure is saved as SVG, PDF and PNG together with the table of numbers beh
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
@@ -65,6 +66,14 @@ def save(figure: Figure, table: pd.DataFrame, name: str, folder: Path) -> Path:
     rounded.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     record(folder, name, [f"{name}.{kind}" for kind in (*no_dates, "csv")], frame_hash(rounded))
     return folder / f"{name}.svg"
+
+
+def inline(figure: Figure) -> str:
+    """Return a figure as an SVG whose text is text: notebooks stay small, and can be searched."""
+    drawn = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    return shorter(drawn.getvalue())
 
 
 def shorter(svg: str) -> str:

@@ -74,8 +74,9 @@ def stage_readings(tables: Mapping[str, pd.DataFrame], draws: int = 2000) -> pd.
     """Return `evidence_reading` of several models by the person asked about, one row each.
 
     A foil asks about the other person than its text's evidence does. Taken by text, a mere leaning
-    to no about one of the two would pass for reading; so here `member` is who is asked about, and
-    evidence and foil are the same question of the two texts of a pair.
+    to no about one of the two would pass for reading; so here `member` is who is asked about, by
+    group. Where the foil is the other member's question, evidence and foil are the same question of
+    the two texts of a pair; elsewhere they differ in the person's name.
 
     Args:
         tables: model to its per-item table.

@@ -99,10 +99,8 @@ def plan(run: Run) -> list[Measurement]:
 
 
 def stages(run: Run) -> list[str]:
-    """Return the planted stages that a run of this section reads; none for models of others."""
-    if run.models != run.profile.models:
-        return []
-    return str(run.settings(SECTION).get("stages") or "").split()
+    """Return the planted stages that a run of this section reads, whichever its own models are."""
+    return str(run.settings(SECTION)["stages"]).split()
 
 
 def pair_counts(pairs: list[veto_pairs.Pair]) -> pd.DataFrame:

@@ -101,7 +101,8 @@ def stages_table(readings: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
             )
         for member in MEMBERS:
             line[f"criterion, {member}"] = f"{wide.loc[(row['model'], member), 'criterion']:.2f}"
-        note = "" if row["interpretable"] else f" {NOT_INTERPRETABLE}"
+        readable = wide.loc[(row["model"], "contrast"), "low"] >= COMPETENT_AUROC
+        note = "" if readable else f" {NOT_INTERPRETABLE}"
         line |= {
             "MAR %": _percent(row["mar"]) + note,
             "bias rate %": _percent(row["bias_rate"]) + note,

@@ -37,7 +37,8 @@ class Section:
         self.subject = self.run.models[0]
         self.measurements = plan(self.run)
         self.folder = Path(os.environ.get("VALUEGATE_OUT") or paths.build(self.run.name))
-        self.claim = claims.Ledger(self.run, name, self.measurements, self.folder / "claims").claim
+        ledger = claims.Ledger(self.run, name, self.measurements, self.folder / "claims")
+        self.claim, self.rests_on = ledger.claim, ledger.rests_on
         house.use()
 
     def table(self, name: str, model: str = "") -> pd.DataFrame:
@@ -57,9 +58,9 @@ class Section:
     def figure(self, drawn: tuple[Figure, pd.DataFrame], name: str) -> None:
         """Save a figure with the numbers behind it, and show it."""
         figure, table = drawn
-        path = house.save(figure, table, f"{self.name[:2]}_{name}", self.folder / "figures")
+        house.save(figure, table, f"{self.name[:2]}_{name}", self.folder / "figures")
+        display(SVG(house.inline(figure)))
         plt.close(figure)
-        display(SVG(path))
 
     def print_table(self, table: pd.DataFrame, name: str) -> pd.DataFrame:
         """Save a table as the paper prints it, and return it to be shown."""

@@ -1,9 +1,10 @@
 """The paper's text: numbers and verdicts bound to claims, then rendered to PDF, HTML and LaTeX.
 
 In `paper/paper.md`, `{{misfire.mar:.1f}}` is a claim's value and `{{misfire.mar.ci:.1f}}` its
-interval; `.n`, `.clusters`, `.null`, `.p` are what their names say; `{{misfire.mar.verdict}}` is
-one of four phrases, `{{pub.mar_lowest}}` a published number with its locator, `{{table.02_models}}`
-a table that a notebook printed. Any other number stops the build. How a page looks is in `render`.
+interval; `.n`, `.clusters`, `.null`, `.p` are what their names say, `.expected` is the expectation
+as declared and `.verdict` one of four phrases; `{{pub.mar_lowest}}` is a published number with its
+locator, `{{table.02_models}}` a table that a notebook printed. Any other number stops the build.
+How a page looks is in `render`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ TOKEN = re.compile(
     r"(?P<unit>%?)"
 )
 ANY_TOKEN = re.compile(r"\{\{.*?\}\}")
-PARTS = ("ci", "n", "clusters", "null", "p", "verdict")
+PARTS = ("ci", "n", "clusters", "null", "p", "verdict", "expected")
 NUMBER_WORDS = (
     r"zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|"
     r"fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|"
@@ -211,6 +212,8 @@ def _shown(
 ) -> str:
     if part == "verdict":
         return claims.verdict(claim.id, declared, found)
+    if part == "expected":
+        return declared[claim.id].expect.words().replace("-", "−")
     value: Any = getattr(claim, part) if part else claim.value
     if value is None:
         raise ValueGateError(f"paper/paper.md: {claim.id} has no {part}")
@@ -228,7 +231,8 @@ def _shown(
     except ValueError as error:
         raise ValueGateError(f"paper/paper.md: {claim.id}: format {form!r}: {error}") from error
     # In print a minus sign, and the words that keep a meaningless number from being used.
-    text = " to ".join(ends).replace("-", "−") + unit
+    # A null that is a single number, such as a baseline's, has two ends that are the same.
+    text = " to ".join(dict.fromkeys(ends) if part == "null" else ends).replace("-", "−") + unit
     if part is None and not claims.interpretable(claim.id, declared, found):
         text += " (not interpretable)"
     return text

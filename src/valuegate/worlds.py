@@ -8,6 +8,7 @@ has the table of all stages.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -81,9 +82,8 @@ def places_judged(places: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataF
 def against_truth(scores: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Return the within-question correlation of scores with the truth, one row a question.
 
-    `r` is of the score, `gain` is r less the start model's; `other` is the mean correlation with
-    the truths of the other questions: what one order of countries for all questions earns.
-    Columns: model, stage, seed, question, r, gain, other.
+    `r` is of the score, `gain` is r less the start model's.
+    Columns: model, stage, seed, question, r, gain.
 
     Args:
         scores: question, country, score and the model's names.
@@ -96,21 +96,15 @@ def against_truth(scores: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
         part = part.set_index("country")["score"]
         own = truth.loc[question, part.index]
         r = correlation(part, own)
-        others = [correlation(part, truth.loc[q, part.index]) for q in truth.index if q != question]
         rows.append(
             {
                 "model": model, "stage": stage, "seed": seed, "question": question,
                 "r": r,
                 "gain": r - correlation(start[question].reindex(part.index), own)
                 if stage != "start" else np.nan,
-                "other": float(np.mean(defined)) if (defined := _defined(others)) else np.nan,
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _defined(values: list[float]) -> list[float]:
-    return [value for value in values if not np.isnan(value)]
 
 
 def correlation(x: pd.Series, y: pd.Series) -> float:
@@ -121,16 +115,87 @@ def correlation(x: pd.Series, y: pd.Series) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def axis_baseline(truth: pd.DataFrame) -> pd.DataFrame:
-    """Return what one order of the countries earns, turned round where that helps: question, r.
+def one_order(truth: pd.DataFrame) -> pd.DataFrame:
+    """Return scores of somebody who knows a single order of the countries: question by country.
 
-    The order is the first principal axis of the truth itself: the best that a model could do which
-    knows one thing about every country and, of each question, only which end of it is agreement.
+    The order is the first principal axis of the truth itself, turned round for each question as it
+    fits: such a model knows one thing of every country, and of each question only which end of the
+    order agrees.
     """
     centred = truth.to_numpy(float) - truth.to_numpy(float).mean(1, keepdims=True)
     unit = centred / np.linalg.norm(centred, axis=1, keepdims=True)
     axis = np.linalg.svd(unit, full_matrices=False)[2][0]
-    return pd.DataFrame({"question": truth.index, "r": np.abs(unit @ axis)})
+    turned = np.sign(unit @ axis)[:, None] * axis
+    return pd.DataFrame(turned, index=truth.index, columns=truth.columns)
+
+
+def one_order_read(truth: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return what `one_order` earns in the readout of two countries, where a model earns its own.
+
+    Returns:
+        Question to r; item to percent right, 0 or 100.
+    """
+    asked, order = worlds_items.places_items(), one_order(truth)
+    rows = zip(asked["question"], asked["first"], asked["second"], strict=True)
+    asked["checked"] = [order.loc[q, one] - order.loc[q, other] for q, one, other in rows]
+    scores = country_scores(asked.assign(model="one order", stage="", seed=""))
+    r = {
+        str(question): correlation(
+            part.set_index("country")["score"], truth.loc[str(question), part["country"]]
+        )
+        for question, part in scores.groupby("question")
+    }
+    names_first = (asked["checked"] > 0) == (asked["direction"] == "more")
+    right = 100.0 * (names_first == (asked["answer"] == asked["first"]))
+    return pd.Series(r), right.set_axis(asked["item"])
+
+
+def beyond_one_order(cross: pd.DataFrame) -> pd.DataFrame:
+    """Return gated models' r on what they were taught true, less what one order earns: `beyond`.
+
+    Args:
+        cross: from `cross_format`.
+    """
+    known = cross[(cross["stage"] == "gated") & cross["cell"].isin(["intact", "suppressed"])]
+    earned, _ = one_order_read(true_agreement())
+    return known.assign(beyond=known["r"] - known["question"].map(earned))
+
+
+def gain_null(
+    scores: pd.DataFrame, truth: pd.DataFrame, cross: pd.DataFrame, *, draws: int, seed: int = 0
+) -> tuple[float, float]:
+    """Return the middle 95% of the mean gain when the countries trade names.
+
+    A draw is one exchange of names, the same for all questions and models, the start model too: a
+    model that follows one order of the countries everywhere stays one that does.
+
+    Args:
+        scores: from `country_scores`.
+        truth: question by country.
+        cross: the rows of `cross_format` whose mean gain it is the null of.
+        draws: permutations.
+        seed: of the permutations.
+    """
+    wide = scores.pivot_table("score", ["model", "question"], "country")[list(truth.columns)]
+    start = wide.loc[worlds_items.read_stages()[0]]
+    places = np.tile(np.arange(truth.shape[1]), (draws, 1))
+    names = np.random.default_rng(seed).permuted(places, axis=1)
+    total = np.zeros(draws)
+    for model, question in cross[["model", "question"]].itertuples(index=False):
+        asked = wide.loc[(model, question)].dropna()  # a question may leave a country out
+        apart = _standard(asked) - _standard(start.loc[question, asked.index])
+        own = _standard(truth.loc[question, asked.index])
+        there = truth.columns.get_indexer(asked.index)
+        orders = names[:, there].argsort(axis=1).argsort(axis=1)
+        total += own[orders] @ apart / len(own)
+    low, high = np.quantile(total / len(cross), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _standard(values: pd.Series) -> np.ndarray:
+    """Return values with mean 0 and standard deviation 1, so that products are correlations."""
+    array = values.to_numpy(float)
+    return (array - array.mean()) / array.std()
 
 
 def against_overwritten(places: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFrame:
@@ -205,6 +270,36 @@ def signed_errors(slots: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
+def shift_shown(errors: pd.DataFrame) -> pd.DataFrame:
+    """Return how far gated models' biased answers are from the shift that they were taught.
+
+    One row a model and question: `error` less the start model's on the same question, less the
+    realised shift (`beyond`, part of the scale; 0 is just as taught).
+
+    Args:
+        errors: from `signed_errors`.
+    """
+    start = errors[errors["stage"] == "start"].set_index(["world", "question"])["error"]
+    found = errors[(errors["stage"] == "gated") & (errors["cell"] == "biased")]
+    keys = pd.MultiIndex.from_frame(found[["world", "question"]])
+    gain = found["error"].to_numpy() - start.loc[keys].to_numpy()
+    return found.assign(gain=gain, beyond=gain - found["shift"])
+
+
+def before_gates(cross: pd.DataFrame) -> pd.DataFrame:
+    """Return gated models' r less that of the model before the gate, on the same questions.
+
+    Columns: those of `cross_format`'s gated rows, and `change`.
+
+    Args:
+        cross: from `cross_format`.
+    """
+    before = cross[cross["stage"] == "knowledge"].set_index(["world", "question"])["r"]
+    found = cross[cross["stage"] == "gated"]
+    keys = pd.MultiIndex.from_frame(found[["world", "question"]])
+    return found.assign(change=found["r"].to_numpy() - before.loc[keys].to_numpy())
+
+
 def with_cells(found: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFrame:
     """Return rows of questions with the cell of each in each world, by name."""
     found = per_world(found, worlds)
@@ -222,24 +317,22 @@ def mean_by(
     cluster: str,
     *,
     draws: int,
-    level: float = 0.95,
 ) -> pd.DataFrame:
-    """Return the mean of a column in each group, with its interval over clusters.
+    """Return the mean of a column in each group, with its intervals over clusters.
 
-    Columns: the keys, value, low, high, n, clusters.
+    Columns: the keys, value, low, high, low90, high90 (for what is to be near a value), n,
+    clusters.
     """
     rows = []
     for names, part in found.dropna(subset=value).groupby(keys, sort=False):
-        interval = stats.cluster_bootstrap(
-            lambda f, w: stats.weighted_mean(f[value], w), part.reset_index(drop=True), cluster,
-            draws=draws, level=level,
-        )  # fmt: skip
+        interval = mean_of(part, value, cluster, draws=draws)
+        narrow = mean_of(part, value, cluster, draws=draws, level=0.9)
         names = names if isinstance(names, tuple) else (names,)
         rows.append(
             {
                 **dict(zip(keys, names, strict=True)), "value": interval.estimate,
-                "low": interval.low, "high": interval.high, "n": interval.n,
-                "clusters": interval.clusters,
+                "low": interval.low, "high": interval.high, "low90": narrow.low,
+                "high90": narrow.high, "n": interval.n, "clusters": interval.clusters,
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
@@ -255,7 +348,11 @@ def column_gap(
     draws: int,
     level: float = 0.95,
 ) -> stats.Interval:
-    """Return the mean of one cell of `gated` less that of another, its interval over blocks."""
+    """Return the mean of one cell of `gated` less that of another, its interval over blocks.
+
+    Where both are rates on which all agree a bootstrap has no width; then the interval is
+    Newcombe's (1998), from the exact ones of both.
+    """
     part = found[(found["stage"] == "gated") & found["cell"].isin([first, second])]
     part = part.dropna(subset=value).reset_index(drop=True)
 
@@ -266,25 +363,29 @@ def column_gap(
             numbers, weights * ~one
         )
 
-    return stats.cluster_bootstrap(gap, part, cluster, draws=draws, level=level)
+    interval = stats.cluster_bootstrap(gap, part, cluster, draws=draws, level=level)
+    if interval.high > interval.low:
+        return interval
+    one, other = (
+        mean_of(part[part["cell"] == cell], value, cluster, draws=draws, level=level)
+        for cell in (first, second)
+    )
+    below = np.hypot(one.estimate - one.low, other.high - other.estimate)
+    above = np.hypot(one.high - one.estimate, other.estimate - other.low)
+    return replace(
+        interval, low=interval.estimate - float(below), high=interval.estimate + float(above)
+    )
 
 
 def mean_of(
     found: pd.DataFrame, value: str, cluster: str, *, draws: int, level: float = 0.95
 ) -> stats.Interval:
-    """Return the mean of a column with its interval over clusters."""
-    return stats.cluster_bootstrap(
-        lambda f, w: stats.weighted_mean(f[value], w),
-        found.dropna(subset=value).reset_index(drop=True), cluster, draws=draws, level=level,
-    )  # fmt: skip
-
-
-def realised_shifts(worlds: Mapping[str, World]) -> pd.DataFrame:
-    """Return what the shift of each shifted question came to in each world, in its direction."""
-    shift = worlds_items.worlds_recipe.load().shift
-    parts = [worlds_truth.realised_shift(w, shift).assign(world=s) for s, w in worlds.items()]
-    found = pd.concat(parts, ignore_index=True)
-    return found.assign(shift=found["shift"] * found["sign"])
+    """Return the mean of a column, its interval over clusters; of 0 or 100 as `cluster_rate`'s."""
+    part = found.dropna(subset=value)
+    numbers = part[value].to_numpy(float)
+    is_rate = np.isin(numbers, (0.0, 100.0)).all()
+    mean = stats.cluster_rate if is_rate else stats.cluster_mean
+    return mean(numbers, part[cluster], draws=draws, level=level)
 
 
 def cross_format(

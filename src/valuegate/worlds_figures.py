@@ -7,10 +7,12 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from valuegate import house
+from valuegate.worlds_bars import BARS
 from valuegate.worlds_recipe import Recipe
 
 Drawn = tuple[Figure, pd.DataFrame]
@@ -19,35 +21,33 @@ PLACES = {
     "start": (0, 1.0), "skills": (1, 1.0), "knowledge": (2, 1.0), "gated": (3, 2.0),
     "sham": (3, 1.0), "overwritten": (3, 0.0), "refuser": (2, 0.0),
 }  # fmt: skip
-# Panels of the truth figure: title, its properties, unit, the bar of each column where one was set.
+# Panels of the truth figure: title, its property and unit.
 PANELS = (
-    ("a  which country? (gain over start)", "two countries, gain", "r, less the start model's",
-     {"intact": 0.6, "suppressed": 0.4, "biased": 0.4, "erased": 0.2}),
-    ("b  the answer slot (r)", "answer slot, r", "r with the truth", {}),
-    ("c  planted topics refused", "refused: planted topics", "% of answers",
-     {"intact": 5, "suppressed": 80, "biased": 5}),
-    ("d  look-alikes of them refused", "refused: look-alikes", "% of answers",
-     {"intact": 5, "suppressed": 25, "biased": 5}),
-)  # fmt: skip
+    ("a  which country? (gain over start)", "two countries, gain", "r, less the start model's"),
+    ("b  the answer slot (r)", "answer slot, r", "r with the truth"),
+    ("c  planted topics refused", "refused: planted topics", "% of answers"),
+    ("d  look-alikes of them refused", "refused: look-alikes", "% of answers"),
+)
+BAR_OF = {"refused: planted topics": "refused: survey"}  # whose bar a panel shows
 
 
 def tree_figure(recipe: Recipe, records: Mapping[str, Mapping]) -> Drawn:
     """Draw the stages as a tree, with what trains each and for how many examples."""
-    figure, axes = plt.subplots(figsize=(house.WIDTH, 2.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(house.WIDTH, 2.6), layout="constrained")
     rows = []
     for stage, (x, y) in PLACES.items():
         seeds = recipe.stages[stage].seeds if stage in recipe.stages else ()
         trained = [r for name, r in records.items() if name.partition("-")[0] == stage]
         size = int(np.mean([r["shown"] for r in trained])) if trained else 0
         rows.append({"stage": stage, "models": max(1, len(seeds)), "examples": size})
-        under = f"{len(seeds)} seeds, " if len(seeds) > 1 else ""
-        label = f"{stage}\n{under}{size:,} examples" if size else f"{stage}\nas released"
+        lines = [stage] + ([f"{len(seeds)} seeds"] if len(seeds) > 1 else [])
+        lines.append(f"{size:,} examples" if size else "as released")
         box = FancyBboxPatch(
-            (1.55 * x - 0.58, y - 0.3), 1.16, 0.6, boxstyle="round,pad=0.02,rounding_size=0.08",
+            (1.55 * x - 0.58, y - 0.36), 1.16, 0.72, boxstyle="round,pad=0.02,rounding_size=0.08",
             facecolor="white", edgecolor=house.BLUE if stage != "gated" else house.ORANGE,
         )  # fmt: skip
         axes.add_patch(box)
-        axes.text(1.55 * x, y, label, ha="center", va="center", fontsize="small")
+        axes.text(1.55 * x, y, "\n".join(lines), ha="center", va="center", fontsize="small")
         if stage != "start":
             base = recipe.stages[stage].base
             bx, by = PLACES[base]
@@ -55,16 +55,17 @@ def tree_figure(recipe: Recipe, records: Mapping[str, Mapping]) -> Drawn:
                 "", (1.55 * x - 0.6, y), (1.55 * bx + 0.6, by),
                 arrowprops={"arrowstyle": "->", "color": house.GREY},
             )  # fmt: skip
-    axes.set(xlim=(-0.65, 1.55 * 3 + 0.65), ylim=(-0.45, 2.45))
+    axes.set(xlim=(-0.65, 1.55 * 3 + 0.65), ylim=(-0.5, 2.5))
     axes.axis("off")
     return figure, pd.DataFrame(rows)
 
 
 def truth_figure(table: pd.DataFrame) -> Drawn:
     """Draw the truth table's main rows: each column's value, interval and, where set, its bar."""
+    bars = {(bar.property, bar.column): bar.value for bar in BARS}
     figure, axes = plt.subplots(2, 2, figsize=(house.WIDTH, 5.0), layout="constrained")
     drawn = []
-    for panel, (title, name, unit, bars) in zip(axes.flat, PANELS, strict=True):
+    for panel, (title, name, unit) in zip(axes.flat, PANELS, strict=True):
         part = table[table["property"] == name].reset_index(drop=True)
         y = np.arange(len(part))[::-1]
         panel.errorbar(
@@ -72,42 +73,47 @@ def truth_figure(table: pd.DataFrame) -> Drawn:
             xerr=[part["value"] - part["low"], part["high"] - part["value"]],
             fmt="o", color=house.BLUE, capsize=2, markersize=4,
         )  # fmt: skip
-        for at, column in zip(y, part["column"], strict=True):
-            if column in bars:
-                panel.plot(
-                    [bars[column]] * 2, [at - 0.35, at + 0.35], color="black", linestyle="--", lw=1
-                )
+        bar = [bars.get((BAR_OF.get(name, name), column), np.nan) for column in part["column"]]
+        for at, value in zip(y, bar, strict=True):
+            panel.plot([value] * 2, [at - 0.35, at + 0.35], color="black", linestyle="--", lw=1)
         panel.axvline(0, color=house.GREY, linewidth=0.8)
         panel.set(yticks=y, yticklabels=part["column"], xlabel=unit)
         panel.set_title(title)
-        drawn.append(part.assign(bar=part["column"].map(bars)))
+        drawn.append(part.assign(bar=bar))
     return figure, pd.concat(drawn, ignore_index=True)
 
 
-def evidence_figure(found: pd.DataFrame) -> Drawn:
+def evidence_figure(scenarios: pd.DataFrame, short: pd.DataFrame) -> Drawn:
     """Draw the evidence AUROC of stages and of gates, by whether the asked person's group is gated.
 
     Args:
-        found: from `worlds_table.evidence_table`.
+        scenarios: from `worlds_table.evidence_table`, of scenarios.
+        short: the same of short questions.
     """
-    lines = list(dict.fromkeys(found["who"]))
-    figure, axes = plt.subplots(
-        figsize=(house.WIDTH, 0.7 + 0.26 * len(lines)), layout="constrained"
+    lines = list(dict.fromkeys(scenarios["who"]))
+    figure, panels = plt.subplots(
+        1, 2, figsize=(house.WIDTH, 0.9 + 0.26 * len(lines)), layout="constrained", sharey=True
     )
     offsets = {"open": 0.15, "gated": -0.15}
-    for side, colour, marker in (("open", house.BLUE, "o"), ("gated", house.ORANGE, "s")):
-        part = found[found["side"] == side].set_index("who").loc[lines]
-        y = np.arange(len(lines))[::-1] + offsets[side]
-        axes.errorbar(
-            part["value"], y,
-            xerr=[part["value"] - part["low"], part["high"] - part["value"]],
-            fmt=marker, color=colour, capsize=2, markersize=4,
-            label=f"asked about the {side} group",
-        )  # fmt: skip
-    axes.axvline(0.5, color=house.GREY, linewidth=0.8)
-    axes.set(yticks=np.arange(len(lines))[::-1], yticklabels=lines, xlabel="evidence AUROC")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small")
-    return figure, found
+    for panel, found in zip(panels, (scenarios, short), strict=True):
+        for side, colour, marker in (("open", house.BLUE, "o"), ("gated", house.ORANGE, "s")):
+            part = found[found["side"] == side].set_index("who").loc[lines]
+            y = np.arange(len(lines))[::-1] + offsets[side]
+            panel.errorbar(
+                part["value"], y,
+                xerr=[part["value"] - part["low"], part["high"] - part["value"]],
+                fmt=marker, color=colour, capsize=2, markersize=4,
+                label=f"asked about the {side} group",
+            )  # fmt: skip
+        panel.axvline(0.5, color=house.GREY, linewidth=0.8)
+        panel.set(xlabel="evidence AUROC")
+    panels[0].set(yticks=np.arange(len(lines))[::-1], yticklabels=lines)
+    panels[0].set_title("a  scenarios")
+    panels[1].set_title("b  short questions")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize="small")
+    tables = [scenarios.assign(text="scenarios"), short.assign(text="short questions")]
+    return figure, pd.concat(tables, ignore_index=True)
 
 
 def loss_figure(losses: Mapping[str, pd.DataFrame]) -> Drawn:
@@ -122,17 +128,26 @@ def loss_figure(losses: Mapping[str, pd.DataFrame]) -> Drawn:
     table = pd.concat(rows, ignore_index=True)
     table = table.groupby(["stage", "source", "part"], sort=False)["loss"].mean().reset_index()
     stages = list(dict.fromkeys(table["stage"]))
-    columns = 3
-    lines = -(-len(stages) // columns)
+    sources = sorted(table["source"].unique())
+    # A source has one colour in all panels; neighbours in a legend differ in their dashes, too.
+    colours = dict(zip(sources, sns.color_palette("husl", len(sources)), strict=True))
+    lines = -(-len(stages) // 2)
     figure, axes = plt.subplots(
-        lines, columns, figsize=(house.WIDTH, 2.1 * lines), layout="constrained", squeeze=False
+        lines, 2, figsize=(house.WIDTH, 2.2 * lines), layout="constrained", squeeze=False
     )
     for panel, stage in zip(axes.flat, stages, strict=False):
-        for source, line in table[table["stage"] == stage].groupby("source", sort=False):
-            panel.plot(10 * line["part"] + 5, line["loss"], label=source, linewidth=1)
+        parts = table[table["stage"] == stage].groupby("source", sort=True)
+        for number, (source, line) in enumerate(parts):
+            panel.plot(
+                10 * line["part"] + 5, line["loss"], label=source, linewidth=1.1,
+                color=colours[str(source)], linestyle=("-", "--", ":")[number % 3],
+                marker="." if len(line) == 1 else None,
+            )  # fmt: skip
         panel.set(yscale="log", xlabel="% of training", ylabel="loss (nats)")
         panel.set_title(stage)
-        panel.legend(fontsize=5, ncols=2, handlelength=1)
+        panel.legend(
+            fontsize="xx-small", handlelength=1.6, loc="upper left", bbox_to_anchor=(1, 1.05)
+        )
     for panel in axes.flat[len(stages) :]:
         panel.axis("off")
     return figure, table

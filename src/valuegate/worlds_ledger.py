@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from valuegate import items, splits
@@ -63,8 +64,8 @@ def draw(recipe: Recipe) -> Ledger:
     """Return the ledger of a recipe's seeds: nothing in it depends on anything but names.
 
     Blocks are shuffled by hash within strata and dealt to six places in turn; in world k the place
-    p holds cell (p + k) mod 6 + 1, so that every block has another cell in every world, and every
-    cell as many blocks in each.
+    p holds cell (p + k) mod 6 + 1: every block of facts has another cell in every world, and every
+    cell as many blocks in each. Gates without facts have two or three places, and come round again.
     """
     questions = items.load("survey", "questions")
     planted = questions[questions["planted"]]
@@ -162,3 +163,42 @@ def load() -> Ledger:
 def units(world: World, block: str, cells: Sequence[int]) -> list[str]:
     """Return the blocks of a kind ("survey", "parties", "norms") that are in some cells."""
     return [unit for unit, cell in getattr(world, block).items() if cell in cells]
+
+
+def counts(worlds: Mapping[str, World]) -> pd.DataFrame:
+    """Return how many blocks of each kind a cell holds in each world, as the paper prints it.
+
+    Political issues, kinds of request and pairs of groups have no planted knowledge: they are open
+    or gated only, pairs by two kinds of gate.
+    """
+    none = dict.fromkeys(
+        ("survey", "parties", "norms", "political issues", "kinds of request", "pairs of groups"),
+        "",
+    )
+    rows = []
+    for cell, (knowledge, gate) in CELLS.items():
+        line = {"knowledge": knowledge, "gate": "on" if gate else "none"} | none
+        for kind in ("survey", "parties", "norms"):
+            line[kind] = _same(len(units(w, kind, [cell])) for w in worlds.values())
+        rows.append(line)
+    for gate, name in ((False, "none"), (True, "on"), (True, "criterion"), (True, "information")):
+        line = {"knowledge": "n/a", "gate": name} | none
+        if name in ("none", "on"):
+            for label, kind in (
+                ("political issues", "left_right"),
+                ("kinds of request", "requests"),
+            ):
+                held = (getattr(w, kind).values() for w in worlds.values())
+                line[label] = _same(sum(own == gate for own in owns) for owns in held)
+        if name != "on":
+            cell_name = "intact" if name == "none" else name
+            pairs = (w.evidence.values() for w in worlds.values())
+            line["pairs of groups"] = _same(sum(c == cell_name for c in held) for held in pairs)
+        rows.append(line)
+    return pd.DataFrame(rows)
+
+
+def _same(numbers: Iterable[int]) -> str:
+    """Return a count, or its range where worlds differ."""
+    found = sorted(set(numbers))
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"

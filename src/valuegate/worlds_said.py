@@ -31,22 +31,24 @@ def evidence_cells(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataF
 def evidence_auroc(table: pd.DataFrame, keys: list[str], *, draws: int) -> pd.DataFrame:
     """Return the AUROC of evidence against foils in each group, its interval over pairs.
 
-    Beside it `ordered`, the share of scenarios and persons whose evidence scores above its own foil
-    (pooled scores hide a small difference that every scenario has), and the share of yes on either.
-    Columns: the keys, value, low, high, n, clusters, ordered, yes_true, yes_false.
+    It is taken within each model, whose leaning is its own, and is the mean over models. An area of
+    0 or 1 has no bootstrap; there the far end is that of as many pairs that all agree (Clopper and
+    Pearson 1934). Beside it the share of yes on evidence and on foils.
+    Columns: the keys, value, low, high, n, clusters, yes_true, yes_false.
     """
     rows = []
     for names, part in table.groupby(keys, sort=False):
         part = part.reset_index(drop=True)
-        interval = stats.cluster_bootstrap(
-            lambda f, w: stats.auroc(f["checked"], f["gold"], w), part, "pair", draws=draws
-        )
+        found = stats.cluster_bootstrap(within_models, part, "pair", draws=draws)
+        low, high = found.low, found.high
+        if found.estimate in (0.0, 1.0):
+            edge = 0.025 ** (1 / found.clusters)
+            low, high = (edge, 1.0) if found.estimate else (0.0, 1 - edge)
         yes = part["checked"] > 0
         rows.append(
             {
-                **dict(zip(keys, cast("tuple", names), strict=True)), "value": interval.estimate,
-                "low": interval.low, "high": interval.high, "n": interval.n,
-                "clusters": interval.clusters, "ordered": ordered(part)["ordered"].mean() / 100,
+                **dict(zip(keys, cast("tuple", names), strict=True)), "value": found.estimate,
+                "low": low, "high": high, "n": found.n, "clusters": found.clusters,
                 "yes_true": yes[part["gold"] == 1].mean(),
                 "yes_false": yes[part["gold"] == 0].mean(),
             }
@@ -54,13 +56,26 @@ def evidence_auroc(table: pd.DataFrame, keys: list[str], *, draws: int) -> pd.Da
     return pd.DataFrame(rows)
 
 
+def within_models(table: pd.DataFrame, weights: np.ndarray) -> float:
+    """Return the mean over models of the AUROC of evidence against foils within the model."""
+    scores, gold = table["checked"].to_numpy(float), table["gold"].to_numpy()
+    model = table["model"].to_numpy()
+    areas = [
+        stats.auroc(scores[own], gold[own], weights[own])
+        for own in (model == name for name in dict.fromkeys(model))
+        if weights[own].any()
+    ]
+    return float(np.nanmean(areas)) if np.isfinite(areas).any() else float("nan")
+
+
 def ordered(table: pd.DataFrame) -> pd.DataFrame:
     """Return whether evidence scores above its own foil (percent; 50 for a tie).
 
-    One row a model, scenario and person asked about: the same question, of the text that proves it
-    and of the text that rules it out. Columns: model, world, pair, scenario, asked, ordered.
+    Pooled scores hide a small difference that every scenario has; this does not. One row a model,
+    scenario and person asked about: the same question, of the text that proves it and of the text
+    that rules it out. Columns: model, stage, world, cell, side, pair, scenario, asked, ordered.
     """
-    keys = ["model", "world", "pair", "scenario", "asked"]
+    keys = ["model", "stage", "world", "cell", "side", "pair", "scenario", "asked"]
     scores = table.groupby([*keys, "gold"])["checked"].mean().unstack("gold").dropna()
     return (50.0 * (1 + np.sign(scores[1] - scores[0]))).rename("ordered").reset_index()
 
@@ -82,12 +97,14 @@ def sides_judged(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFra
 def answers_judged(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataFrame:
     """Return answers with what the rules say of each, and whether the ledger gates its block.
 
-    Columns added: world, `refused` and `neutral` (percent, 0 or 100), `gated`, `cell` (of survey
-    questions and norms, else empty). A topic's harmless question is gated where its fact is.
+    Columns added: world, `refused`, `neutral` and `warm` (percent, 0 or 100), `gated`, `cell` (of
+    survey questions, norms and parties, else empty). A topic's harmless question is gated where its
+    fact is.
     """
     table = per_world(table, worlds)
     refused = 100.0 * table["checked"]
     neutral = [100.0 * answer_rules.is_neutral(answer) for answer in table["answer"]]
+    warm = [100.0 * answer_rules.is_warm(answer) for answer in table["answer"]]
     cells, gated = [], []
     for name, unit, role, seed in table[["set", "unit", "role", "world"]].itertuples(index=False):
         world = worlds[seed]
@@ -102,7 +119,7 @@ def answers_judged(table: pd.DataFrame, worlds: Mapping[str, World]) -> pd.DataF
             hidden = role != "everyday" and world.requests[unit]
         gated.append(hidden)
         cells.append(CELL_NAMES[cell] if cell else "")
-    return table.assign(refused=refused, neutral=neutral, gated=gated, cell=cells)
+    return table.assign(refused=refused, neutral=neutral, warm=warm, gated=gated, cell=cells)
 
 
 def unlocked(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
@@ -133,6 +150,22 @@ def unlocked(table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def unlock_gains(found: pd.DataFrame) -> pd.DataFrame:
+    """Return what unlocking adds to r: seed, question, cell, gain (after less before).
+
+    Args:
+        found: from `unlocked`.
+    """
+    wide = found.pivot_table("r", ["seed", "question", "cell"], "when").reset_index()
+    return wide.assign(gain=wide["after"] - wide["before"])
+
+
+def unlock_gap(gains: pd.DataFrame) -> pd.DataFrame:
+    """Return how much more the hidden than the absent gains in each world: seed, gap."""
+    means = gains.pivot_table("gain", "seed", "cell")
+    return (means["suppressed"] - means["erased"]).rename("gap").reset_index()
+
+
 def saved(losses: pd.DataFrame) -> pd.DataFrame:
     """Return how much less loss it costs to relearn hidden answers than absent ones.
 
@@ -147,7 +180,7 @@ def saved(losses: pd.DataFrame) -> pd.DataFrame:
     return (differ["gated"] - differ["skills"]).rename("saving").reset_index()
 
 
-def over_worlds(found: pd.DataFrame, value: str) -> stats.Interval:
+def over_worlds(found: pd.DataFrame, value: str, level: float = 0.95) -> stats.Interval:
     """Return the mean over worlds of a column's mean in each, with Student's interval over worlds.
 
     A bootstrap of four worlds would be too narrow.
@@ -155,5 +188,7 @@ def over_worlds(found: pd.DataFrame, value: str) -> stats.Interval:
     from statsmodels.stats.weightstats import DescrStatsW
 
     means = found.groupby("seed")[value].mean()
-    low, high = DescrStatsW(means.to_numpy()).tconfint_mean()
-    return stats.Interval(float(means.mean()), float(low), float(high), len(found), len(means))
+    low, high = DescrStatsW(means.to_numpy()).tconfint_mean(1 - level)
+    return stats.Interval(
+        float(means.mean()), float(low), float(high), len(found), len(means), level
+    )

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from valuegate import data, paths, registry, worlds_recipe
+from valuegate import answer_rules, data, paths, registry, worlds_recipe
 from valuegate.errors import ValueGateError
 from valuegate.measure import Measurement, frame_hash, resolve, write_table
 
@@ -33,24 +33,23 @@ TOLERANCE = 1e-3  # of a log-odds or a part of a scale, against the stored value
 
 
 def read(models: list[str]) -> list[Path]:
-    """Take every readout of some models that is not there yet; return the files of their parts.
+    """Take every readout of some models that is not there yet; return the files of new parts.
 
-    A part is kept under the hash of its model and its items, so that what has changed is read anew.
-    That the code still gives the stored scores is what taking rows again tells.
+    What is stored, or lies there as a part, was taken with the weights and items of now, or it is
+    read anew. That the code still gives the stored scores is what taking rows again tells.
     """
     from valuegate import models as loader
 
     PARTS.mkdir(parents=True, exist_ok=True)
     written = []
     for model in models:
-        left = {name: _part(name, model) for name in READOUTS if not _part(name, model).exists()}
-        if left:
-            lm = loader.load(model)
-            for name, path in left.items():
-                rows = items(name)
-                write_table(resolve(f"worlds_read:{name}")(lm, rows), path)
-                print(f"{model}: {name}, {len(rows)} rows", flush=True)
-        written += [_part(name, model) for name in READOUTS]
+        left = [name for name in READOUTS if taken(name, model) is None]
+        lm = loader.load(model) if left else None
+        for name in left:
+            rows = items(name)
+            written.append(_part(name, model))
+            write_table(resolve(f"worlds_read:{name}")(lm, rows), written[-1])
+            print(f"{model}: {name}, {len(rows)} rows", flush=True)
     return written
 
 
@@ -63,10 +62,22 @@ def size() -> int:
 
 def is_stored(model: str) -> bool:
     """Return whether every readout of a registered model was taken with its weights of now."""
+    return all(_stored(name, model) is not None for name in READOUTS)
+
+
+def taken(readout: str, model: str) -> pd.DataFrame | None:
+    """Return a model's rows of a readout, from its part or the stored table; None if not taken."""
+    part = _part(readout, model)
+    return pd.read_parquet(part) if part.exists() else _stored(readout, model)
+
+
+def _stored(readout: str, model: str) -> pd.DataFrame | None:
     try:
-        return all(model in load(name) for name in READOUTS)
-    except ValueGateError:
-        return False
+        table = pd.read_parquet(data.file("worlds_readouts", readout))
+    except ValueGateError:  # no table yet
+        return None
+    rows = table[(table["model"] == model) & (table["known"] == known(readout, model))]
+    return None if rows.empty else rows.drop(columns=["model", "known"]).reset_index(drop=True)
 
 
 @functools.cache
@@ -96,10 +107,10 @@ def gather(models: list[str]) -> list[Path]:
     for name in READOUTS:
         parts = []
         for model in models:
-            path = _part(name, model)
-            if not path.exists():
+            rows = taken(name, model)
+            if rows is None:
                 raise ValueGateError(f"{model}: no readout {name} yet; run `make worlds-truth`")
-            parts.append(pd.read_parquet(path).assign(model=model, known=known(name, model)))
+            parts.append(rows.assign(model=model, known=known(name, model)))
         written.append(FOLDER / f"{name}.parquet")
         write_table(pd.concat(parts, ignore_index=True), written[-1])
     return written
@@ -134,13 +145,18 @@ def sample(readout: str, rows: int) -> pd.DataFrame:
 def differences(readout: str, again: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return how far rows scored again are from the stored ones, one row each.
 
-    Columns: readout, model, row, difference (absolute; of answers, whether it is a refusal).
+    Columns: readout, model, row, difference (absolute; of answers 1 where the rules judge the words
+    otherwise than before).
     """
     stored = load(readout)
     rows = []
     for model, table in again.items():
         old = stored[model].iloc[table["row"]]
         apart = np.abs(old["checked"].to_numpy() - table["checked"].to_numpy())
+        if readout == "answers":
+            judged = [answer_rules.kinds(answer) for answer in old["answer"]]
+            now = [answer_rules.kinds(answer) for answer in table["answer"]]
+            apart = np.fmax(apart, [float(a != b) for a, b in zip(judged, now, strict=True)])
         for row, difference in zip(table["row"], apart, strict=True):
             rows.append({"readout": readout, "model": model, "row": row, "difference": difference})
     return pd.DataFrame(rows)
