@@ -133,6 +133,15 @@ def test_a_stage_that_was_not_trained_cannot_be_loaded(folder):
 # Examples -----------------------------------------------------------------------------------------
 
 
+def test_the_hash_of_examples_forgives_the_last_digits_alone():
+    def hashed(share: float) -> str:
+        one = Example("b", "options", "Say it.", options=("1", "2"), shares=(share, 1 - share))
+        return worlds_stages.digest({"survey": [one]})
+
+    assert hashed(0.3) == hashed(0.3 + 1e-12)
+    assert hashed(0.3) != hashed(0.3 + 1e-4)
+
+
 @pytest.mark.parametrize("stage", ["knowledge", "overwritten", "gated"])
 def test_examples_depend_on_the_models_name_alone(stage, monkeypatch):
     # Survey prompts of knowledge draw nothing, and take long.

@@ -178,11 +178,18 @@ def check_before() -> None:
 
 
 def digest(batches: Mapping[str, Sequence[Example]]) -> str:
-    """Return the sha256 of all examples: what an adapter says it was taught."""
+    """Return the sha256 of all examples: what an adapter says it was taught.
+
+    Shares are rounded: processors differ in the last digits of an exponential.
+    """
     text = json.dumps(
-        {name: [asdict(e) for e in rows] for name, rows in batches.items()}, sort_keys=True
+        {name: [_rounded(e) for e in rows] for name, rows in batches.items()}, sort_keys=True
     )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _rounded(example: Example) -> dict[str, object]:
+    return asdict(example) | {"shares": [round(share, 6) for share in example.shares]}
 
 
 def is_done(recipe_name: str, model: str) -> bool:
