@@ -15,6 +15,8 @@ profile = "default"
 models = ""
 
 # %%
+import itertools
+
 from valuegate import data, misfire, misfire_items, stats
 from valuegate import misfire_figures as figures
 from valuegate import misfire_tables as tables
@@ -221,7 +223,193 @@ section.figure(figures.published_figure(published, ours), "published")
 section.print_table(tables.published_table(published, ours), "models")
 
 # %% [markdown]
-# ## Stages whose truth is known
+# ## Our own prompts: scenarios with roles exchanged
+#
+# A planted stage that reads evidence reads it in our own scenarios first (appendix A1): two people,
+# two acts, and a twin with the roles exchanged. Each is asked about both. Here the gate of
+# competence is shown for every stage, and no stage is left out for failing it.
+
+# %%
+from valuegate import misfire_effects, misfire_stages, misfire_where, worlds_items
+
+names = misfire_items.stages(section.run)
+own = {name: section.table("own", name) for name in names}
+read = misfire_stages.competence(own, draws)
+section.print_table(tables.competence_table(read), "own")
+
+# %%
+by_stage = read.set_index(["model", "member"])
+for stage, name in (("skills", "skills"), ("gated", "gated-s1"), ("sham", "sham-s1")):
+    row = by_stage.loc[(name, "contrast")]
+    section.claim(
+        f"misfire.own_{stage}", row.value, ci=(row.low, row.high), n=row.n, clusters=row.pairs,
+        unit="AUROC", test="bootstrap over pairs of groups", model=name,
+    )  # fmt: skip
+
+# %% [markdown]
+# ## Criterion and sensitivity
+#
+# Log-odds are taken apart by a mixed model: *evidence*, *group*, and their product, with scenarios
+# as random effects. Group is a criterion that leans by group; evidence x group, a loss of
+# sensitivity.
+
+# %%
+effects = misfire_effects.effects(own)
+section.figure(figures.effects_figure(effects), "effects")
+
+# %%
+terms = effects.set_index(["model", "term"])
+for id, name, term in (
+    ("reading_skills", "skills", "reading"), ("criterion_skills", "skills", "criterion"),
+    ("criterion_sham", "sham-s1", "criterion"), ("sensitivity_sham", "sham-s1", "sensitivity"),
+):  # fmt: skip
+    row = terms.loc[(name, term)]
+    section.claim(
+        f"misfire.{id}", row.estimate, ci=(row.low, row.high), n=row.n, clusters=row.scenarios,
+        p=row.p, unit="nats", test="mixed model, scenarios random; Wald", model=name,
+    )  # fmt: skip
+
+# %% [markdown]
+# The ledger says which pairs of groups have which gate. What did the gate change in its own pairs,
+# beyond what the same training changed in pairs without a gate?
+
+# %%
+world = worlds_items.worlds()["s1"]
+cells = misfire_stages.gates(own, "gated-s1", world)
+section.print_table(tables.gates_table(cells), "gates")
+
+# %%
+changed = cells.set_index(["cell", "measure"])
+for cell, measure in itertools.product(("criterion", "information"), misfire_effects.MEASURES):
+    row = changed.loc[(cell, measure)]
+    section.claim(
+        f"misfire.gate_{cell}_{measure}", row.beyond_intact, ci=(row.beyond_low, row.beyond_high),
+        n=row.n, clusters=row.n, unit="nats", model="gated-s1",
+        test="beyond pairs without a gate; Welch's over pairs",
+    )  # fmt: skip
+
+# %% [markdown]
+# The published rates of the same prompts, for a gate that we know to be there and a stage without.
+
+# %%
+found = misfire_stages.rates(own, draws)
+section.figure(figures.stage_rates_figure(found), "stage_rates")
+
+# %%
+stage_rates = found.set_index(["model", "rate"])
+for stage, name in (("gated", "gated-s1"), ("sham", "sham-s1")):
+    row = stage_rates.loc[(name, "net")]
+    section.claim(
+        f"misfire.own_net_{stage}", row.value, ci=(row.low, row.high), n=row.n,
+        clusters=row.scenarios, null=(row.null_low, row.null_high), p=row.p, unit="% of pairs",
+        test="bootstrap over pairs of groups; members exchanged by pair", model=name,
+    )  # fmt: skip
+
+# %% [markdown]
+# ## Priming, with both members primed
+#
+# The published study primes the stereotyped member alone, with a sentence that names its group.
+# Here both are asked under the same sentence, of six kinds. What counts is the change about the
+# stereotyped member less that about the other one, less the same change under a neutral sentence.
+
+# %%
+primed = {
+    name: section.table("priming", name)
+    for name in misfire_items.stages(section.run, "priming_stages")
+}
+leads = misfire_stages.priming(primed, own)
+section.figure(figures.priming_figure(leads), "priming")
+
+# %%
+by_lead = leads.set_index(["model", "kind", "measure"])
+for stage, name in (("skills", "skills"), ("gated", "gated-s1")):
+    for measure in misfire_effects.MEASURES:
+        row = by_lead.loc[(name, "same_group", measure)]
+        section.claim(
+            f"misfire.priming_{measure}_{stage}", row.value, ci=(row.low, row.high), n=row.n,
+            clusters=row.n, p=row.p, unit="nats", model=name,
+            test="over a neutral sentence; Student's over pairs of groups",
+        )  # fmt: skip
+
+# %% [markdown]
+# ## Where evidence is read, and where it is lost
+#
+# By lens and by a linear probe, fitted on other scenarios of the same model: a probe finds what is
+# there, the lens what would be said. About members behind an information gate, is evidence there
+# below some layer and not said above it?
+
+# %%
+layers = misfire_stages.reading_by_gate(own["gated-s1"], world, draws=min(draws, 500))
+section.figure(figures.reading_figure(layers), "reading")
+
+# %%
+at_end = layers[layers["layer"] == layers["layer"].max()].set_index(["cell", "instrument"])
+for instrument in misfire_where.INSTRUMENTS:
+    row = at_end.loc[("information", instrument)]
+    section.claim(
+        f"misfire.information_{instrument}", row.auroc, ci=(row.low, row.high), n=row.n,
+        clusters=row.pairs, unit="AUROC", test="last layer; bootstrap over pairs of groups",
+        model="gated-s1",
+    )  # fmt: skip
+
+# %% [markdown]
+# The gap between members by layer, over what control scenarios spread, whose people belong to no
+# group.
+
+# %%
+gaps = misfire_where.gap_over_controls(own["gated-s1"], draws=draws)
+section.figure(figures.gap_figure(gaps), "gap")
+
+# %%
+row = gaps.loc[gaps["gap"].abs().idxmax()]
+section.claim(
+    "misfire.gap_controls", row.gap, ci=(row.low, row.high), n=row.n, clusters=row.n,
+    null=(-row.band, row.band), unit="SD of controls", model="gated-s1",
+    test="largest of all layers; bootstrap over pairs; band over layers",
+)  # fmt: skip
+
+# %% [markdown]
+# ## Patching and heads
+#
+# The twin's residual at one layer is put into the prompt, at the last token or where the first name
+# stands. Heads are ranked by attribution on other scenarios, then truly ablated, before the output
+# projection, beside random heads of the same blocks.
+
+# %%
+patched = section.table("layers", "gated-s1")
+curves = {place: misfire_where.patched_curve(patched, place) for place in ("last", "names")}
+section.figure(figures.patching_figure(curves), "patching")
+
+# %%
+middle = len(curves["last"]) // 2
+for place, curve in curves.items():
+    row = curve.loc[middle]
+    section.claim(
+        f"misfire.patched_{place}", row.recovery, ci=(row.low, row.high), n=row.n, clusters=row.n,
+        unit="of the way to the twin", test="middle layer; bootstrap over scenarios",
+        model="gated-s1",
+    )  # fmt: skip
+
+# %%
+ablated = section.table("heads", "gated-s1")
+section.figure(figures.heads_figure(misfire_where.head_effects(ablated)), "heads")
+
+# %%
+gap, p = misfire_where.beyond_random(ablated)
+section.claim(
+    "misfire.heads_beyond", gap.estimate, ci=(gap.low, gap.high), n=gap.n, clusters=gap.clusters,
+    p=p, unit="nats", test="chosen less random heads of their blocks; Student's over scenarios",
+    model="gated-s1",
+)  # fmt: skip
+lean = misfire_where.head_effects(ablated).set_index(["ablation", "measure"])
+row = lean.loc[("mean_ablated", "lean")]
+section.claim(
+    "misfire.heads_lean", row.value, ci=(row.low, row.high), n=row.n, clusters=row.n, unit="nats",
+    test="Student's over scenarios", model="gated-s1",
+)  # fmt: skip
+
+# %% [markdown]
+# ## Stages whose truth is known, on the benchmark
 #
 # The planted stages (appendix A2) are asked of VETO's scenarios that none of them has read.
 # `skills` was taught to read evidence in our texts, in BBQ and in other scenarios of VETO, in this
@@ -230,7 +418,6 @@ section.print_table(tables.published_table(published, ours), "models")
 # question of both texts of a pair, and a mere leaning to no about one of the two is no reading.
 
 # %%
-names = misfire_items.stages(section.run)
 asked = {name: section.table("stages", name) for name in names}
 readings = misfire.stage_readings(asked, draws)
 section.figure(figures.stages_figure(readings), "stages")

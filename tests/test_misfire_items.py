@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from valuegate import config, misfire
+from valuegate import config, items, misfire, misfire_items
+from valuegate.errors import ValueGateError
 from valuegate.misfire_items import (
     INSTRUCTION,
     SYSTEM,
@@ -119,9 +122,10 @@ def test_planted_stages_are_asked_of_scenarios_that_none_of_them_read():
     asked = set(found["skills"].items()["scenario"])
     kept = scenario_splits()
     assert {kept[scenario] for scenario in asked} == {"test"}
-    assert len(asked) == sum(split == "test" for split in kept.values())
+    assert len(asked) == 8 * run.settings(misfire.SECTION)["stage_scenarios"]
     other = own.model_copy(update={"models": ("qwen3-8b",)})  # the paper is of the stages as well
-    assert [m.name for m in plan(other)] == ["evidence", "stages", "stages"]
+    names = [m.name for m in plan(other)]
+    assert (names.count("evidence"), names.count("stages"), names.count("own")) == (1, 2, 2)
 
 
 def test_foil_sources_by_hand():
@@ -135,3 +139,50 @@ def test_foil_sources_by_hand():
     assert found["from_pair"].sum() == from_pair
     assert found["from_pair"].mean() == pytest.approx(0.7675, abs=1e-4)
     assert found["scenario"].nunique() == 199
+
+
+def test_demonstrations_are_balanced_and_about_no_group():
+    found = misfire_items.demonstrations(6)
+    assert [answer for _, answer in found] == ["Yes", "No"] * 3
+    assert len(set(found)) == 6
+    rows = items.load("evidence", "prompts")
+    known = rows.assign(text=rows["context"] + " " + rows["question"]).set_index("text")
+    for text, answer in found:
+        row = known.loc[text.partition("\n")[0]]
+        assert (row["split"], row["category"]) == ("fit", "Control")
+        assert row["gold"] == (answer == "Yes")
+    assert misfire_items.demonstrations(0) == ()
+    with pytest.raises(ValueGateError, match="3 demonstrations cannot be balanced"):
+        misfire_items.demonstrations(3)
+
+
+def test_our_own_prompts_are_whole_scenarios_of_the_test_split():
+    found = misfire_items.own_items(1, 2)
+    assert (found.groupby("scenario").size() == 4).all()
+    social = found[found["category"] != "Control"]
+    assert (social.groupby("pair")["scenario"].nunique() == 1).all()
+    assert found["scenario"].nunique() == 40
+    assert set(misfire_items.own_items(None, None)["scenario"]) > set(found["scenario"])
+
+
+def test_primed_prompts_are_our_own_under_a_lead():
+    plain = misfire_items.own_items(1, 0).set_index("item")
+    found = misfire_items.priming_items(5)
+    assert found["pair"].nunique() == 5
+    assert found.groupby("kind").size().nunique() == 1
+    assert "none" not in set(found["kind"])
+    for row in found.itertuples():
+        source = plain.loc[row.item.removesuffix(f"_{row.kind}")]
+        assert row.text.endswith(f" {source['text']}")
+        assert (row.asked, row.gold) == (source["asked"], source["gold"])
+
+
+def test_twins_ask_the_same_of_the_text_with_roles_exchanged():
+    found = misfire_items.twin_items("test", 8)
+    assert (len(found), found["pair"].nunique()) == (8, 8)
+    assert set(found["asked"]) == {"contrast"}
+    for row in found.itertuples():
+        assert sorted(re.findall(r"\w+", row.text)) == sorted(re.findall(r"\w+", row.twin))
+        assert row.text.split("?")[0].rsplit(".", 1)[1] == row.twin.split("?")[0].rsplit(".", 1)[1]
+        assert row.text != row.twin
+    assert not set(found["scenario"]) & set(misfire_items.twin_items("fit", 8)["scenario"])

@@ -219,3 +219,149 @@ def published_figure(published: pd.DataFrame, ours: pd.DataFrame) -> Drawn:
     axes.set_aspect("equal")
     figure.legend(fontsize="small", loc="outside lower center", ncols=2)
     return figure, pd.concat([published, ours], ignore_index=True)
+
+
+TERMS = {"reading": "evidence: reading", "criterion": "group: criterion",
+         "sensitivity": "evidence x group: sensitivity"}  # fmt: skip
+
+
+def effects_figure(effects: pd.DataFrame) -> Drawn:
+    """Draw the terms of the mixed model by stage."""
+    names = list(dict.fromkeys(effects["model"]))
+    figure, panels = plt.subplots(
+        1, 3, figsize=(house.WIDTH, 0.9 + 0.3 * len(names)), sharey=True, layout="constrained"
+    )
+    for panel, (term, title) in zip(panels, TERMS.items(), strict=True):
+        part = effects[effects["term"] == term].set_index("model").loc[names]
+        _bars(panel, part["estimate"], part["low"], part["high"], names)
+        panel.set(xlabel="nats")
+        panel.set_title(title, fontsize="small")
+    return figure, effects
+
+
+def _bars(panel: plt.Axes, value: pd.Series, low: pd.Series, high: pd.Series, names: list) -> None:
+    """Draw values with intervals from the top down, a line at 0."""
+    y = np.arange(len(names))[::-1]
+    below, above = (value - low).clip(lower=0), (high - value).clip(lower=0)
+    panel.errorbar(
+        value, y, xerr=[below, above], fmt="o", color=house.BLUE, capsize=2, markersize=4
+    )
+    panel.axvline(0, color=house.GREY, linewidth=0.8)
+    panel.set(yticks=y, yticklabels=names, ylim=(-0.6, len(names) - 0.4))
+
+
+def stage_rates_figure(found: pd.DataFrame) -> Drawn:
+    """Draw each stage's net misfires over what they become when members trade places."""
+    part = found[found["rate"] == "net"].set_index("model")
+    names = list(part.index)
+    figure, panel = plt.subplots(
+        figsize=(0.7 * house.WIDTH, 0.9 + 0.3 * len(names)), layout="constrained"
+    )
+    y = np.arange(len(names))[::-1]
+    for at, name in zip(y, names, strict=True):
+        row = part.loc[name]
+        panel.fill_betweenx(
+            [at - 0.3, at + 0.3], row["null_low"], row["null_high"], color=house.GREY, alpha=0.3,
+            lw=0,
+        )  # fmt: skip
+    _bars(panel, part["value"], part["low"], part["high"], names)
+    panel.set(xlabel="net misfires (% of scenarios)")
+    return figure, found
+
+
+LEADS = {"irrelevant_norm": "norm about things", "other_group": "about the other group",
+         "same_group": "about this group", "evidence": "go by the text"}  # fmt: skip
+
+
+def priming_figure(leads: pd.DataFrame) -> Drawn:
+    """Draw what each lead changes over a neutral one, by stage: criterion and sensitivity."""
+    figure, panels = plt.subplots(
+        1, 2, figsize=(house.WIDTH, 2.6), sharey=True, layout="constrained"
+    )
+    names = list(dict.fromkeys(leads["model"]))
+    y = np.arange(len(LEADS))[::-1]
+    colours = dict(zip(names, (house.BLUE, house.ORANGE, house.GREEN), strict=False))
+    for panel, measure in zip(panels, ("criterion", "sensitivity"), strict=True):
+        for number, name in enumerate(names):
+            rows = leads[(leads["model"] == name) & (leads["measure"] == measure)]
+            part = rows.set_index("kind").loc[list(LEADS)]
+            panel.errorbar(
+                part["value"], y + 0.2 * (1 - number),
+                xerr=[part["value"] - part["low"], part["high"] - part["value"]],
+                fmt="os^"[number], color=colours[name], capsize=2, markersize=4, label=name,
+            )  # fmt: skip
+        panel.axvline(0, color=house.GREY, linewidth=0.8)
+        panel.set(xlabel="nats, over a neutral sentence", yticks=y, yticklabels=LEADS.values())
+        panel.set_title(measure)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
+    return figure, leads
+
+
+def reading_figure(layers: pd.DataFrame) -> Drawn:
+    """Draw where evidence is read, by lens and probe, for each kind of gate."""
+    cells = list(dict.fromkeys(layers["cell"]))
+    figure, panels = plt.subplots(
+        1, len(cells), figsize=(house.WIDTH, 2.5), sharey=True, layout="constrained"
+    )
+    for panel, cell in zip(np.atleast_1d(panels), cells, strict=True):
+        for instrument, colour, style in (("lens", house.ORANGE, "-"), ("probe", house.BLUE, "--")):
+            part = layers[(layers["cell"] == cell) & (layers["instrument"] == instrument)]
+            panel.fill_between(
+                part["layer"], part["low"], part["high"], color=colour, alpha=0.2, lw=0
+            )
+            panel.plot(part["layer"], part["auroc"], style, color=colour, label=instrument)
+        panel.axhline(0.5, color=house.GREY, linewidth=0.8)
+        panel.set(xlabel="layer")
+        panel.set_title("no gate" if cell == "intact" else f"{cell} gate")
+    first = np.atleast_1d(panels)[0]
+    first.set(ylabel="evidence AUROC")
+    first.legend(fontsize="small", loc="lower right")
+    return figure, layers
+
+
+def gap_figure(gaps: pd.DataFrame) -> Drawn:
+    """Draw the lens's gap between members by layer, in units of what controls spread."""
+    figure, panel = plt.subplots(figsize=(0.7 * house.WIDTH, 2.4), layout="constrained")
+    panel.fill_between(gaps["layer"], -gaps["band"], gaps["band"], color=house.GREY, alpha=0.25,
+                       lw=0, label="null, any layer")  # fmt: skip
+    panel.fill_between(gaps["layer"], gaps["low"], gaps["high"], color=house.GREEN, alpha=0.3, lw=0)
+    panel.plot(gaps["layer"], gaps["gap"], color=house.GREEN, label="contrast minus stereotyped")
+    panel.axhline(0, color=house.GREY, linewidth=0.8)
+    panel.set(xlabel="layer", ylabel="gap (SD of controls)")
+    panel.legend(fontsize="small")
+    return figure, gaps
+
+
+def patching_figure(curves: dict[str, pd.DataFrame]) -> Drawn:
+    """Draw how far the twin's residual carries the answer, by layer and token."""
+    figure, panel = plt.subplots(figsize=(0.7 * house.WIDTH, 2.4), layout="constrained")
+    looks = {"last": (house.BLUE, "-", "at the last token"),
+             "names": (house.ORANGE, "--", "at the names that change roles")}  # fmt: skip
+    for place, (colour, style, label) in looks.items():
+        curve = curves[place]
+        panel.fill_between(
+            curve["layer"], curve["low"], curve["high"], color=colour, alpha=0.2, lw=0
+        )
+        panel.plot(curve["layer"], curve["recovery"], style, color=colour, label=label)
+    for height in (0, 1):
+        panel.axhline(height, color=house.GREY, linewidth=0.8)
+    panel.set(xlabel="layer patched", ylabel="of the way to the twin")
+    panel.legend(fontsize="small")
+    return figure, pd.concat(curves, names=["place"]).reset_index(level=0)
+
+
+def heads_figure(effects: pd.DataFrame) -> Drawn:
+    """Draw what ablating the chosen heads changes, and random heads of the same blocks."""
+    labels = {"mean_ablated": "chosen, to their means", "zero_ablated": "chosen, to zero",
+              "random": "random, to their means"}  # fmt: skip
+    figure, panels = plt.subplots(
+        1, 2, figsize=(house.WIDTH, 1.9), sharey=True, layout="constrained"
+    )
+    titles = {"reading": "evidence less its twin", "lean": "towards yes"}
+    for panel, (measure, title) in zip(panels, titles.items(), strict=True):
+        part = effects[effects["measure"] == measure].set_index("ablation").loc[list(labels)]
+        _bars(panel, part["value"], part["low"], part["high"], list(labels.values()))
+        panel.set(xlabel="change (nats)")
+        panel.set_title(title)
+    return figure, effects

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from typing import Any
 
 import pandas as pd
 
-from valuegate import data, splits, veto_pairs
+from valuegate import data, items, splits, veto_pairs
 from valuegate.config import Run
+from valuegate.errors import ValueGateError
 from valuegate.measure import Measurement
 
 SECTION = "02_misfired_alignment"
@@ -68,39 +70,162 @@ def veto_items(
     return items
 
 
+def own_items(
+    per_pair: int | None = 1, controls: int | None = 2, split: str = "test"
+) -> pd.DataFrame:
+    """Return prompts of our own scenarios of a split, four a scenario.
+
+    Columns: item, scenario, pair, category, member (whom the text proves it of), asked, probe
+    ("evidence", "foil"), gold, text, system.
+
+    Args:
+        per_pair: scenarios of each pair of groups, None for all.
+        controls: scenarios of each control pair, whose members are no groups.
+        split: "test", or "fit" to fit probes on.
+    """
+    rows = items.load("evidence", "prompts")
+    rows = rows[rows["split"] == split]
+    parts = []
+    for pair, part in rows.groupby("pair", sort=False):
+        scenarios = splits.shuffled(list(dict.fromkeys(part["scenario"])), f"misfire:{pair}")
+        most = controls if part["category"].iloc[0] == "Control" else per_pair
+        parts.append(part[part["scenario"].isin(scenarios[:most])])
+    found = pd.concat(parts, ignore_index=True)
+    found["text"] = found["context"] + " " + found["question"] + "\n" + INSTRUCTION
+    found["system"] = SYSTEM
+    return found.drop(columns=["split", "context", "question"])
+
+
+def priming_items(scenarios: int | None = 24) -> pd.DataFrame:
+    """Return the first scenario of each pair under every lead sentence but none: column `kind`.
+
+    Both members are asked under the same lead, evidence and foil; the same prompts without a lead
+    are among `own_items`.
+
+    Args:
+        scenarios: how many pairs, drawn by hash; None for all.
+    """
+    plain = own_items(1, 0)
+    chosen = splits.shuffled(list(dict.fromkeys(plain["pair"])), "misfire:priming")[:scenarios]
+    plain = plain[plain["pair"].isin(chosen)]
+    leads = items.load("evidence", "priming")
+    leads = leads[leads["kind"] != "none"][["pair", "kind", "text"]]
+    found = plain.merge(leads.rename(columns={"text": "lead"}), on="pair")
+    found["item"] += "_" + found["kind"]
+    found["text"] = found["lead"] + " " + found["text"]
+    return found.drop(columns="lead")
+
+
+def demonstrations(shots: int) -> tuple[tuple[str, str], ...]:
+    """Return worked examples of the split fit, as many with the answer yes as with no.
+
+    The published few-shot prompts answer yes in all of theirs (arXiv 2606.18656, evaluation
+    script), which teaches to say yes. Examples are of control pairs, about no group.
+
+    Raises:
+        ValueGateError: an odd number, which cannot be balanced.
+    """
+    if shots % 2:
+        raise ValueGateError(f"{SECTION}: {shots} demonstrations cannot be balanced; ask for even")
+    rows = items.load("evidence", "prompts")
+    rows = rows[(rows["split"] == "fit") & (rows["category"] == "Control")]
+    chosen = splits.shuffled(list(dict.fromkeys(rows["scenario"])), "misfire:shots")
+    found = []
+    for number, scenario in zip(range(shots), itertools.cycle(chosen), strict=False):
+        part = rows[(rows["scenario"] == scenario) & (rows["gold"] == 1 - number % 2)]
+        row = part.iloc[number // len(chosen) % len(part)]
+        text = f"{row['context']} {row['question']}\n{INSTRUCTION}"
+        found.append((text, "Yes" if row["gold"] else "No"))
+    return tuple(found)
+
+
+def twin_items(split: str, scenarios: int, asked: str = "contrast") -> pd.DataFrame:
+    """Return evidence prompts with their twins: the same question of the text with roles swapped.
+
+    Scenarios with names alone, whose two texts align token by token. One row a scenario. Columns:
+    item, scenario, pair, category, asked, text (answer yes), twin (answer no), system.
+
+    Args:
+        split: "fit" to choose heads, "test" to try them.
+        scenarios: how many, one a pair, drawn by hash.
+        asked: the member asked about.
+    """
+    rows = items.load("evidence", "prompts")
+    rows = rows[rows["asked"] == asked]
+    known = items.load("evidence", "scenarios").set_index("scenario")
+    rows = rows[(rows["split"] == split) & (rows["category"] != "Control")]
+    rows = rows[rows["scenario"].map(known["reference"]) == "name"]
+    first = rows.drop_duplicates("pair")["scenario"]
+    chosen = splits.shuffled(list(first), f"misfire:twins:{split}")[:scenarios]
+    rows = rows[rows["scenario"].isin(chosen)]
+    rows = rows.assign(text=rows["context"] + " " + rows["question"] + "\n" + INSTRUCTION)
+    keys = ["scenario", "pair", "category", "asked"]
+    wide = rows.pivot(index=keys, columns="gold", values="text").reset_index()
+    wide = wide.rename(columns={1: "text", 0: "twin"}).rename_axis(columns=None)
+    wide.insert(0, "item", wide["scenario"] + "_" + wide["asked"])
+    return wide.assign(system=SYSTEM)
+
+
 # Counted on the embedded model: forward tokens a character with shared prefixes and contexts.
 _TOKENS_PER_CHARACTER = 0.155
+TWIN_TOKENS = 80  # of a prompt with its template, about
 
 
 def plan(run: Run) -> list[Measurement]:
-    """Return the section's measurements: the yes/no scores of the VETO prompts, one a model.
+    """Return the section's measurements.
 
-    The run's models are asked all of them ("evidence"), the planted stages that the settings name
-    those of the split "test" ("stages").
+    The run's models are asked VETO ("evidence"). The planted stages are asked VETO's scenarios of
+    the split test ("stages") and our own ("own"); those named for it also under lead sentences
+    ("priming"), with layers patched ("layers") and with heads ablated ("heads").
     """
     settings = run.settings(SECTION)
     chosen: dict[str, Any] = {
         key: settings[key] for key in ("one_per_scenario", "scenarios_per_category")
     }
-    wanted = [("evidence", model, chosen) for model in run.models]
-    wanted += [("stages", model, chosen | {"split": "test"}) for model in stages(run)]
-    return [
+    veto = chosen | {"split": "test", "scenarios_per_category": settings["stage_scenarios"]}
+    own = {key: settings[key] for key in ("per_pair", "controls")}
+    asked = [("evidence", "veto_items", model, chosen) for model in run.models]
+    asked += [("stages", "veto_items", model, veto) for model in stages(run)]
+    asked += [("own", "own_items", model, own) for model in stages(run)]
+    primed = {"scenarios": settings["primed"]}
+    asked += [("priming", "priming_items", m, primed) for m in stages(run, "priming_stages")]
+    found = [
         Measurement(
-            section=SECTION,
-            name=name,
-            model=model,
-            function="misfire_run:evidence",
-            load_items="misfire_items:veto_items",
-            item_settings=items,
-            tokens=int(veto_items(**items)["text"].str.len().sum() * _TOKENS_PER_CHARACTER),
+            section=SECTION, name=name, model=model,
+            function="misfire_run:own" if name == "own" else "misfire_run:evidence",
+            load_items=f"misfire_items:{load}", item_settings=options,
+            tokens=int(_prompts(load, options)["text"].str.len().sum() * _TOKENS_PER_CHARACTER),
         )
-        for name, model, items in wanted
-    ]
+        for name, load, model, options in asked
+    ]  # fmt: skip
+    twins = {"split": "test", "scenarios": settings["patched"]}
+    heads = {"scenarios": settings["patched"], "top": settings["heads"], "draws": HEAD_DRAWS}
+    for model in stages(run, "circuit_stages"):
+        passes = (("layers", {}, 2 * LAYERS + 2), ("heads", heads, 2 * HEAD_DRAWS + 20))
+        for name, options, each in passes:
+            found.append(
+                Measurement(
+                    section=SECTION, name=name, model=model, function=f"misfire_run:{name}",
+                    load_items="misfire_items:twin_items", item_settings=twins, settings=options,
+                    tokens=int(str(settings["patched"])) * each * TWIN_TOKENS,
+                )
+            )  # fmt: skip
+    return found
 
 
-def stages(run: Run) -> list[str]:
+HEAD_DRAWS = 19  # random sets of heads beside the chosen ones
+LAYERS = 31  # of the embedded model, the embedding counted; for the plan's estimate alone
+
+
+def _prompts(load: str, options: dict[str, Any]) -> pd.DataFrame:
+    return {
+        "veto_items": veto_items, "own_items": own_items, "priming_items": priming_items
+    }[load](**options)  # fmt: skip
+
+
+def stages(run: Run, which: str = "stages") -> list[str]:
     """Return the planted stages that a run of this section reads, whichever its own models are."""
-    return str(run.settings(SECTION)["stages"]).split()
+    return str(run.settings(SECTION)[which]).split()
 
 
 def pair_counts(pairs: list[veto_pairs.Pair]) -> pd.DataFrame:

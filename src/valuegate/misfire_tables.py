@@ -83,6 +83,46 @@ def summary_rows(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def competence_table(read: pd.DataFrame) -> pd.DataFrame:
+    """Return how each model reads our own prompts, a line each: AUROC, hits and false alarms."""
+    wide = read.set_index(["model", "member"])
+    rows = []
+    for model in dict.fromkeys(read["model"]):
+        line: dict[str, str] = {"stage": str(model)}
+        for member in MEMBERS:
+            cell = wide.loc[(model, member)]
+            area = f"{cell['value']:.2f} ({cell['low']:.2f} to {cell['high']:.2f})"
+            line[f"AUROC, about {member}"] = area
+            line[f"yes on evidence / foil, {member}"] = (
+                f"{100 * cell['hit_rate']:.0f} / {100 * cell['false_alarm_rate']:.0f}%"
+            )
+        competent = wide.loc[(model, "contrast"), "low"] >= COMPETENT_AUROC
+        rows.append(line | {"competent": "yes" if competent else "no"})
+    return pd.DataFrame(rows)
+
+
+def gates_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return what gates changed, a line a cell and measure."""
+    return pd.DataFrame(
+        {
+            "gate": cells["cell"].replace({"intact": "none"}),
+            "measure": cells["measure"],
+            "change (nats)": [
+                f"{v:.2f} ({low:.2f} to {high:.2f})"
+                for v, low, high in zip(cells["value"], cells["low"], cells["high"], strict=True)
+            ],
+            "beyond pairs without a gate": [
+                "" if cell == "intact" else f"{v:.2f} ({low:.2f} to {high:.2f})"
+                for cell, v, low, high in zip(
+                    cells["cell"], cells["beyond_intact"], cells["beyond_low"],
+                    cells["beyond_high"], strict=True,
+                )
+            ],
+            "pairs": cells["n"].astype(str),
+        }
+    )  # fmt: skip
+
+
 def stages_table(readings: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
     """Return the stages of post-training, a line each: reading, criterion, rates.
 

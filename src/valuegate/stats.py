@@ -230,6 +230,38 @@ def cluster_rate(
     return replace(found, low=float(ends[0]), high=float(ends[1]))
 
 
+def student_mean(values: ArrayLike, *, level: float = 0.95) -> Interval:
+    """Return the mean with Student's interval, for units too few for a bootstrap; units are rows.
+
+    The bounds are nan with a single unit.
+    """
+    v = _vector("values", values)
+    mean = float(v.mean())
+    low = high = mean if v.size > 1 else np.nan
+    if _varies(v):
+        low, high = stats.ttest_1samp(v, 0).confidence_interval(level)
+    return Interval(mean, float(low), float(high), v.size, v.size, level)
+
+
+def welch_difference(one: ArrayLike, other: ArrayLike, *, level: float = 0.95) -> Interval:
+    """Return mean(one) - mean(other) with Welch's interval (1947), for units too few to bootstrap.
+
+    The bounds are nan where a side has a single unit.
+    """
+    a, b = _vector("one", one), _vector("other", other)
+    gap = float(a.mean() - b.mean())
+    low = high = gap if min(a.size, b.size) > 1 else np.nan
+    if min(a.size, b.size) > 1 and (_varies(a) or _varies(b)):
+        low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval(level)
+    size = a.size + b.size
+    return Interval(gap, float(low), float(high), size, size, level)
+
+
+def _varies(values: np.ndarray) -> bool:
+    """Return whether values differ by more than rounding."""
+    return bool(np.ptp(values) > 1e-9 * max(1.0, float(np.abs(values).max())))
+
+
 def permutation_p(observed: float, null: ArrayLike, *, centre: float = 0.0) -> float:
     """Return the two-sided p, (1 + draws as extreme) / (1 + draws) (Phipson and Smyth 2010).
 

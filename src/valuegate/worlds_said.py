@@ -7,6 +7,7 @@ scored in `worlds`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -185,10 +186,5 @@ def over_worlds(found: pd.DataFrame, value: str, level: float = 0.95) -> stats.I
 
     A bootstrap of four worlds would be too narrow.
     """
-    from statsmodels.stats.weightstats import DescrStatsW
-
-    means = found.groupby("seed")[value].mean()
-    low, high = DescrStatsW(means.to_numpy()).tconfint_mean(1 - level)
-    return stats.Interval(
-        float(means.mean()), float(low), float(high), len(found), len(means), level
-    )
+    found_mean = stats.student_mean(found.groupby("seed")[value].mean(), level=level)
+    return replace(found_mean, n=len(found))

@@ -1,0 +1,106 @@
+"""Where answers are made: curves and effects on tables worked out by hand."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+from pytest import approx  # noqa: PT013 - one word in long tables
+
+from valuegate import misfire_where as where
+
+
+def own(pairs=8, controls=3, layers=4, seed=0):
+    """Return prompts that the lens reads from layer 2 on, and a probe from layer 1 on."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    kinds = [(f"p{k}", "Age") for k in range(pairs)]
+    kinds += [(f"c{k}", "Control") for k in range(controls)]
+    for (pair, category), number in itertools.product(kinds, range(2)):
+        for asked, gold in itertools.product(("stereotyped", "contrast"), (0, 1)):
+            noise = draw.normal(0, 1, (2, layers))
+            told = 8.0 * (gold - 0.5)
+            late, early = np.arange(layers) >= 2, np.arange(layers) >= 1
+            group = 0.0 if category == "Control" or asked == "contrast" else -6.0
+            lens = (noise[0] + late * told + (np.arange(layers) == 3) * group) * early
+            probe = noise[1] + early * told
+            rows.append((pair, f"{pair}_{number}", category, asked, gold, lens, probe))
+    columns = ["pair", "scenario", "category", "asked", "gold", "lens", "decoded"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_a_layer_that_knows_is_told_from_one_that_says():
+    found = where.layer_reading(own(), draws=40).set_index(["instrument", "layer"])["auroc"]
+    assert found["lens", 0] == approx(0.5)
+    assert abs(found["lens", 1] - 0.5) < 0.2
+    assert found["lens", 2] > 0.95
+    assert abs(found["probe", 0] - 0.5) < 0.2
+    assert found["probe", 1] > 0.95
+
+
+def test_the_gap_is_in_units_of_what_controls_spread():
+    found = where.gap_over_controls(own(), draws=300).set_index("layer")
+    assert found.loc[0, "gap"] == 0  # nothing varies there
+    assert abs(found.loc[2, "gap"]) < found.loc[2, "band"]
+    assert found.loc[3, "gap"] > found.loc[3, "band"]
+    assert found.loc[3, "low"] > 0
+    assert found["n"].tolist() == [8] * 4
+    # The same gap, where controls spread three times as far, is a third of it.
+    wide = own()
+    control = wide["category"] == "Control"
+    wide.loc[control, "lens"] = wide.loc[control, "lens"].map(lambda lens: 3 * lens)
+    again = where.gap_over_controls(wide, draws=50).set_index("layer")
+    assert again.loc[3, "gap"] == approx(found.loc[3, "gap"] / 3)
+
+
+def test_cells_and_sides_are_the_ledgers():
+    world = SimpleNamespace(gated_member="contrast", evidence={"p0": "criterion", "p1": "intact"})
+    found = where.with_gates(own(2, 1), world)
+    assert set(found["cell"]) == {"criterion", "intact", ""}
+    assert (found["side"] == np.where(found["asked"] == "contrast", "gated", "open")).all()
+
+
+def test_a_patched_curve_is_a_ratio_of_sums():
+    table = pd.DataFrame(
+        {
+            "scenario": ["a", "b", "c"], "log_odds": [2.0, 4.0, 1.0],
+            "twin_log_odds": [-2.0, -4.0, 1.0],
+            "patched_last": [[2.0, 0.0, -2.0], [4.0, 4.0, -4.0], [1.0, 1.0, 1.0]],
+        }
+    )  # fmt: skip
+    found = where.patched_curve(table, "last", draws=50)
+    assert found["recovery"].tolist() == approx([0, 2 / 12, 1])
+    assert found["n"].tolist() == [3, 3, 3]
+
+
+def heads():
+    return pd.DataFrame(
+        {
+            "log_odds": [3.0, 4.0, 5.0], "twin_log_odds": [-3.0, -2.0, -4.0],
+            "mean_ablated": [0.0, 1.0, 1.0], "twin_mean_ablated": [0.0, 0.0, 0.0],
+            "zero_ablated": [3.0, 4.0, 5.0], "twin_zero_ablated": [-3.0, -2.0, -4.0],
+            "random": [[3.0, 2.0], [4.0, 4.0], [5.0, 4.0]],
+            "twin_random": [[-3.0, -3.0], [-2.0, -2.0], [-4.0, -4.0]],
+        }
+    )  # fmt: skip
+
+
+def test_heads_change_reading_and_leaning_by_hand():
+    found = where.head_effects(heads()).set_index(["ablation", "measure"])
+    assert found.loc[("mean_ablated", "reading"), "value"] == approx((-6 - 5 - 8) / 3)
+    assert found.loc[("mean_ablated", "lean"), "value"] == approx((0 - 0.5 + 0) / 3)
+    assert found.loc[("zero_ablated", "reading"), ["value", "low", "high"]].tolist() == [0, 0, 0]
+    assert found.loc[("random", "reading"), "value"] == approx((-0.5 + 0 - 0.5) / 3)
+    assert found.loc[("random", "reading"), "before"] == approx((6 + 6 + 9) / 3)
+
+
+def test_chosen_heads_are_compared_with_random_ones():
+    gap, p = where.beyond_random(heads())
+    assert gap.estimate == approx((-5.5 - 5 - 7.5) / 3)
+    assert p == approx(1 / 3)  # two random draws, neither as low
+    nothing = heads().assign(mean_ablated=[3.0, 4.0, 5.0], twin_mean_ablated=[-3.0, -2.0, -4.0])
+    gap, p = where.beyond_random(nothing)
+    assert gap.estimate > 0
+    assert p == 1
