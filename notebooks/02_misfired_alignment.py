@@ -226,23 +226,41 @@ section.print_table(tables.published_table(published, ours), "models")
 # ## Our own prompts: scenarios with roles exchanged
 #
 # A planted stage that reads evidence reads it in our own scenarios first (appendix A1): two people,
-# two acts, and a twin with the roles exchanged. Each is asked about both. Here the gate of
-# competence is shown for every stage, and no stage is left out for failing it.
+# two acts, and a twin with the roles exchanged. Each is asked about both. What the stages answer is
+# in the stored readouts of appendix A2, which are these prompts. The gate of competence is shown
+# for every stage, and no stage is left out for failing it. The gates of the first and third world
+# are about the stereotyped member, those of the second and fourth about the other one: a reading
+# that says otherwise is wrong.
 
 # %%
-from valuegate import misfire_effects, misfire_stages, misfire_where, worlds_items
+from valuegate import (
+    misfire_effects,
+    misfire_stages,
+    misfire_where,
+    worlds,
+    worlds_items,
+    worlds_said,
+    worlds_store,
+)
 
-names = misfire_items.stages(section.run)
-own = {name: section.table("own", name) for name in names}
-read = misfire_stages.competence(own, draws)
-section.print_table(tables.competence_table(read), "own")
+section.rests_on("worlds_readouts")
+readouts, planted = worlds_store.load("evidence"), worlds_items.worlds()
+answers = misfire_stages.own_tables(readouts)
+shown = {name: answers[name] for name in misfire_stages.SHOWN}
+social = worlds.pooled(shown)
+social = social[social["category"] != "Control"].reset_index(drop=True)
+read = worlds_said.evidence_auroc(
+    social.rename(columns={"log_odds": "checked"}), ["model", "asked"], draws=draws
+)
+answered = misfire_effects.signals(social, ["model", "asked"], draws=draws)
+section.print_table(tables.competence_table(read, answered), "own")
 
 # %%
-by_stage = read.set_index(["model", "member"])
+by_stage = read.set_index(["model", "asked"])
 for stage, name in (("skills", "skills"), ("gated", "gated-s1"), ("sham", "sham-s1")):
     row = by_stage.loc[(name, "contrast")]
     section.claim(
-        f"misfire.own_{stage}", row.value, ci=(row.low, row.high), n=row.n, clusters=row.pairs,
+        f"misfire.own_{stage}", row.value, ci=(row.low, row.high), n=row.n, clusters=row.clusters,
         unit="AUROC", test="bootstrap over pairs of groups", model=name,
     )  # fmt: skip
 
@@ -254,7 +272,7 @@ for stage, name in (("skills", "skills"), ("gated", "gated-s1"), ("sham", "sham-
 # sensitivity.
 
 # %%
-effects = misfire_effects.effects(own)
+effects = misfire_effects.effects(shown)
 section.figure(figures.effects_figure(effects), "effects")
 
 # %%
@@ -262,46 +280,78 @@ terms = effects.set_index(["model", "term"])
 for id, name, term in (
     ("reading_skills", "skills", "reading"), ("criterion_skills", "skills", "criterion"),
     ("criterion_sham", "sham-s1", "criterion"), ("sensitivity_sham", "sham-s1", "sensitivity"),
+    ("criterion_gated", "gated-s1", "criterion"), ("criterion_mirrored", "gated-s2", "criterion"),
 ):  # fmt: skip
     row = terms.loc[(name, term)]
+    near = id.endswith(("_skills", "_sham")) and term != "reading"
     section.claim(
-        f"misfire.{id}", row.estimate, ci=(row.low, row.high), n=row.n, clusters=row.scenarios,
-        p=row.p, unit="nats", test="mixed model, scenarios random; Wald", model=name,
+        f"misfire.{id}", row.estimate, n=row.n, clusters=row.scenarios, p=row.p, unit="nats",
+        ci=(row.low90, row.high90) if near else (row.low, row.high), model=name,
+        test=f"mixed model, scenarios random; Wald{', 90%' if near else ''}",
     )  # fmt: skip
 
 # %% [markdown]
 # The ledger says which pairs of groups have which gate. What did the gate change in its own pairs,
-# beyond what the same training changed in pairs without a gate?
+# over the model before it and beyond what the same training changed in pairs without a gate? A pair
+# is in another cell in another world. *sham* was trained as long, without gates: read by the same
+# cells it should show nothing.
 
 # %%
-world = worlds_items.worlds()["s1"]
-cells = misfire_stages.gates(own, "gated-s1", world)
+cells = {
+    stage: misfire_effects.by_cell(
+        misfire_effects.gate_changes(answers, planted, stage), draws=draws
+    )
+    for stage in ("gated", "sham")
+}
+section.figure(figures.gates_figure(cells), "gates")
+
+# %%
 section.print_table(tables.gates_table(cells), "gates")
 
 # %%
-changed = cells.set_index(["cell", "measure"])
-for cell, measure in itertools.product(("criterion", "information"), misfire_effects.MEASURES):
-    row = changed.loc[(cell, measure)]
+expected_near = {("criterion", "sensitivity"), ("information", "criterion")}
+for stage, cell, measure in itertools.product(
+    cells, ("criterion", "information"), misfire_effects.MEASURES
+):
+    row = cells[stage].set_index(["cell", "measure"]).loc[(cell, measure)]
+    near = stage == "sham" or (cell, measure) in expected_near
+    ends = ("beyond_low90", "beyond_high90") if near else ("beyond_low", "beyond_high")
+    level = "90% " if near else ""
     section.claim(
-        f"misfire.gate_{cell}_{measure}", row.beyond_intact, ci=(row.beyond_low, row.beyond_high),
-        n=row.n, clusters=row.n, unit="nats", model="gated-s1",
-        test="beyond pairs without a gate; Welch's over pairs",
+        f"misfire.{stage}_{cell}_{measure}", row.beyond, ci=(row[ends[0]], row[ends[1]]), p=row.p,
+        n=row.n, clusters=row.pairs, unit="nats", model="",
+        test=f"{level}bootstrap over pairs of groups; cells drawn again within worlds",
     )  # fmt: skip
 
 # %% [markdown]
-# The published rates of the same prompts, for a gate that we know to be there and a stage without.
+# The answers themselves, in the terms of signal detection, before and after the gates of all four
+# worlds.
 
 # %%
-found = misfire_stages.rates(own, draws)
+in_cells = worlds_said.evidence_cells(worlds.pooled(readouts), planted)
+in_cells = in_cells[in_cells["stage"].isin(["knowledge", "sham", "gated"])]
+detected = misfire_effects.signals(
+    in_cells.rename(columns={"checked": "log_odds"}), ["stage", "cell", "side"], draws=draws
+)
+section.print_table(tables.signals_table(detected), "signals")
+
+# %% [markdown]
+# The published rates of the same prompts, for gates that we know to be there and a stage without.
+
+# %%
+found = misfire_stages.rates(shown, draws)
 section.figure(figures.stage_rates_figure(found), "stage_rates")
 
 # %%
+section.print_table(tables.stage_rates_table(found), "stage_rates")
+
+# %%
 stage_rates = found.set_index(["model", "rate"])
-for stage, name in (("gated", "gated-s1"), ("sham", "sham-s1")):
+for stage, name in (("gated", "gated-s1"), ("mirrored", "gated-s2"), ("sham", "sham-s1")):
     row = stage_rates.loc[(name, "net")]
     section.claim(
         f"misfire.own_net_{stage}", row.value, ci=(row.low, row.high), n=row.n,
-        clusters=row.scenarios, null=(row.null_low, row.null_high), p=row.p, unit="% of pairs",
+        clusters=row.scenarios, null=(row.null_low, row.null_high), p=row.p, unit="% of scenarios",
         test="bootstrap over pairs of groups; members exchanged by pair", model=name,
     )  # fmt: skip
 
@@ -317,7 +367,7 @@ primed = {
     name: section.table("priming", name)
     for name in misfire_items.stages(section.run, "priming_stages")
 }
-leads = misfire_stages.priming(primed, own)
+leads = misfire_stages.priming(primed, answers)
 section.figure(figures.priming_figure(leads), "priming")
 
 # %%
@@ -325,88 +375,150 @@ by_lead = leads.set_index(["model", "kind", "measure"])
 for stage, name in (("skills", "skills"), ("gated", "gated-s1")):
     for measure in misfire_effects.MEASURES:
         row = by_lead.loc[(name, "same_group", measure)]
+        near = measure == "sensitivity"
+        level = ", 90%" if near else ""
         section.claim(
-            f"misfire.priming_{measure}_{stage}", row.value, ci=(row.low, row.high), n=row.n,
-            clusters=row.n, p=row.p, unit="nats", model=name,
-            test="over a neutral sentence; Student's over pairs of groups",
+            f"misfire.priming_{measure}_{stage}", row.value, n=row.n, clusters=row.n, p=row.p,
+            ci=(row.low90, row.high90) if near else (row.low, row.high), unit="nats", model=name,
+            test=f"over a neutral sentence; Student's over pairs of groups{level}",
         )  # fmt: skip
+
+# %% [markdown]
+# The published design beside it: the sentence before the stereotyped member's text alone. A neutral
+# sentence says what any sentence in this place does.
+
+# %%
+alone = misfire_stages.priming_alone(primed, answers, draws=draws)
+section.print_table(tables.priming_table(alone), "priming_alone")
+
+# %%
+by_kind = alone.set_index(["model", "kind"])
+for kind in ("same_group", "neutral"):
+    row = by_kind.loc[("skills", kind)]
+    end, level = ("90", "90% ") if kind == "neutral" else ("", "")
+    section.claim(
+        f"misfire.alone_{kind}", row.misfire, n=row.pairs, clusters=row.pairs, model="skills",
+        ci=(row[f"misfire_low{end}"], row[f"misfire_high{end}"]), unit="points of misfires",
+        test=f"{level}bootstrap over pairs of groups",
+    )  # fmt: skip
 
 # %% [markdown]
 # ## Where evidence is read, and where it is lost
 #
 # By lens and by a linear probe, fitted on other scenarios of the same model: a probe finds what is
 # there, the lens what would be said. About members behind an information gate, is evidence there
-# below some layer and not said above it?
+# below some layer and not said above it? Grey: the model before the gate. Adapters begin at layer
+# ten, so below it the two are one.
 
 # %%
-layers = misfire_stages.reading_by_gate(own["gated-s1"], world, draws=min(draws, 500))
+world = planted[misfire_items.GATED_WORLD]
+own = {
+    name: section.table("own", name)
+    for name in misfire_items.stages(section.run, "layer_stages")
+    if name.endswith(misfire_items.GATED_WORLD)
+}
+layers = misfire_stages.reading_by_gate(own, world, draws=min(draws, 500))
 section.figure(figures.reading_figure(layers), "reading")
 
 # %%
-at_end = layers[layers["layer"] == layers["layer"].max()].set_index(["cell", "instrument"])
-for instrument in misfire_where.INSTRUMENTS:
-    row = at_end.loc[("information", instrument)]
+at_end = layers[layers["layer"] == layers["layer"].max()]
+at_end = at_end.set_index(["model", "side", "cell", "instrument"])
+for id, cell, instrument in (
+    ("information_lens", "information", "lens"), ("information_probe", "information", "probe"),
+    ("information_gap", "information", "probe less lens"), ("criterion_lens", "criterion", "lens"),
+):  # fmt: skip
+    row = at_end.loc[("gated-s1", "gated", cell, instrument)]
     section.claim(
-        f"misfire.information_{instrument}", row.auroc, ci=(row.low, row.high), n=row.n,
-        clusters=row.pairs, unit="AUROC", test="last layer; bootstrap over pairs of groups",
-        model="gated-s1",
+        f"misfire.{id}", row.auroc, ci=(row.low, row.high), n=row.n, clusters=row.pairs,
+        unit="AUROC", test="last layer; bootstrap over pairs of groups", model="gated-s1",
     )  # fmt: skip
 
 # %% [markdown]
-# The gap between members by layer, over what control scenarios spread, whose people belong to no
-# group.
+# The gap between members behind a criterion gate by layer, over what control scenarios spread,
+# whose people belong to no group.
 
 # %%
-gaps = misfire_where.gap_over_controls(own["gated-s1"], draws=draws)
+gaps = {}
+for name, table in own.items():
+    cell = misfire_where.with_gates(table, world)
+    pairs = table[(cell["cell"] == misfire_items.GATE) | (table["category"] == "Control")]
+    gaps[name] = misfire_where.gap_over_controls(pairs, world.gated_member, draws=draws)
 section.figure(figures.gap_figure(gaps), "gap")
 
 # %%
-row = gaps.loc[gaps["gap"].abs().idxmax()]
+gap = gaps["gated-s1"]
+row = gap.loc[gap["gap"].abs().idxmax()]
 section.claim(
     "misfire.gap_controls", row.gap, ci=(row.low, row.high), n=row.n, clusters=row.n,
     null=(-row.band, row.band), unit="SD of controls", model="gated-s1",
     test="largest of all layers; bootstrap over pairs; band over layers",
 )  # fmt: skip
+section.claim(
+    "misfire.gap_layer", row.layer / (len(gap) - 1), n=row.n, unit="of the depth",
+    test="where it is largest", model="gated-s1",
+)  # fmt: skip
 
 # %% [markdown]
 # ## Patching and heads
 #
-# The twin's residual at one layer is put into the prompt, at the last token or where the first name
-# stands. Heads are ranked by attribution on other scenarios, then truly ablated, before the output
+# Behind a criterion gate the answer about one member leans to no, and about the other does not. The
+# other member's residual is put into the prompt layer by layer, at the last token or where the
+# names differ; and so is that of the model before its gate. Heads are ranked by attribution on
+# other scenarios, by what would make yes likelier, then truly ablated, before the output
 # projection, beside random heads of the same blocks.
 
 # %%
 patched = section.table("layers", "gated-s1")
-curves = {place: misfire_where.patched_curve(patched, place) for place in ("last", "names")}
+curves = {place: misfire_where.patched_curve(patched, place) for place in misfire_where.PLACES}
 section.figure(figures.patching_figure(curves), "patching")
 
 # %%
-middle = len(curves["last"]) // 2
-for place, curve in curves.items():
-    row = curve.loc[middle]
+depth = len(curves["last"]) - 1
+for id, place, layer in (
+    ("patched_last", "last", depth // 2), ("patched_names", "names", depth // 2),
+    ("patched_before", "before", depth // 3),
+):  # fmt: skip
+    row = curves[place].loc[layer]
     section.claim(
-        f"misfire.patched_{place}", row.recovery, ci=(row.low, row.high), n=row.n, clusters=row.n,
-        unit="of the way to the twin", test="middle layer; bootstrap over scenarios",
-        model="gated-s1",
+        f"misfire.{id}", row.recovery, ci=(row.low, row.high), n=row.n, clusters=row.n,
+        unit="of the way", test=f"layer {layer}; bootstrap over scenarios", model="gated-s1",
     )  # fmt: skip
 
 # %%
 ablated = section.table("heads", "gated-s1")
-section.figure(figures.heads_figure(misfire_where.head_effects(ablated)), "heads")
+by_heads = misfire_where.head_effects(ablated)
+section.figure(figures.heads_figure(by_heads), "heads")
 
 # %%
-gap, p = misfire_where.beyond_random(ablated)
+section.print_table(tables.heads_table(by_heads), "heads")
+
+# %%
+for kind in ("gated", "foil"):
+    gap, p = misfire_where.beyond_random(ablated, kind)
+    section.claim(
+        f"misfire.heads_{kind}", gap.estimate, ci=(gap.low, gap.high), n=gap.n, p=p, unit="nats",
+        clusters=gap.clusters, model="gated-s1",
+        test="chosen less random heads of their blocks; Student's over scenarios",
+    )  # fmt: skip
+reading = misfire_where.recovered_reading(ablated)
 section.claim(
-    "misfire.heads_beyond", gap.estimate, ci=(gap.low, gap.high), n=gap.n, clusters=gap.clusters,
-    p=p, unit="nats", test="chosen less random heads of their blocks; Student's over scenarios",
-    model="gated-s1",
+    "misfire.heads_reading", reading.estimate, ci=(reading.low, reading.high), n=reading.n,
+    clusters=reading.clusters, unit="nats", model="gated-s1",
+    test="evidence less its foil; Student's over scenarios, 90%",
 )  # fmt: skip
-lean = misfire_where.head_effects(ablated).set_index(["ablation", "measure"])
-row = lean.loc[("mean_ablated", "lean")]
+row = by_heads.set_index(["kind", "ablation"]).loc[("control", "mean_ablated")]
 section.claim(
-    "misfire.heads_lean", row.value, ci=(row.low, row.high), n=row.n, clusters=row.n, unit="nats",
-    test="Student's over scenarios", model="gated-s1",
+    "misfire.heads_control", row.value, ci=(row.low90, row.high90), n=row.n, clusters=row.n,
+    unit="nats", test="Student's over scenarios, 90%", model="gated-s1",
 )  # fmt: skip
+
+# %% [markdown]
+# Where the published gap is largest, in models of 32 to 62 layers, and which layer of ours that is.
+
+# %%
+section.print_table(
+    tables.published_layers(data.file("misfire_published", "layers"), depth), "layers"
+)
 
 # %% [markdown]
 # ## Stages whose truth is known, on the benchmark
@@ -418,7 +530,7 @@ section.claim(
 # question of both texts of a pair, and a mere leaning to no about one of the two is no reading.
 
 # %%
-asked = {name: section.table("stages", name) for name in names}
+asked = {name: section.table("stages", name) for name in misfire_items.stages(section.run)}
 readings = misfire.stage_readings(asked, draws)
 section.figure(figures.stages_figure(readings), "stages")
 

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import pytest
 from pytest import approx  # noqa: PT013 - one word in long tables
 from scipy import stats as scipy_stats
 
@@ -59,25 +58,79 @@ def test_pair_measures_are_about_one_member_less_the_other():
     assert turned["criterion"].tolist() == approx([2.0, -2.0, 2.0])
 
 
+KINDS = ("intact", "criterion", "information")
+
+
+def worlds(pairs=6):
+    """Return two worlds, whose gates are about either member and turn through the pairs."""
+    return {
+        seed: SimpleNamespace(
+            gated_member=member,
+            evidence={f"p{i}": KINDS[(i + turn) % 3] for i in range(pairs)},
+        )
+        for turn, (seed, member) in enumerate([("s1", "stereotyped"), ("s2", "contrast")])
+    }
+
+
+def gated_models(pairs=6, noise=0.0):
+    """Return tables of two worlds before and after gates that change their own cells alone."""
+    tables = {}
+    for seed, world in worlds(pairs).items():
+        before = table(pairs, criterion=-0.5, noise=noise, seed=len(tables))
+        after = before.copy()
+        hit = after["asked"] == world.gated_member
+        cell = after["pair"].map(world.evidence)
+        after.loc[hit & (cell == "criterion"), "log_odds"] -= 5
+        after.loc[hit & (cell == "information"), "log_odds"] = 0.0
+        tables |= {f"knowledge-{seed}": before, f"gated-{seed}": after, f"sham-{seed}": before}
+    return tables
+
+
 def test_a_gate_changes_its_own_cell():
-    world = SimpleNamespace(
-        gated_member="stereotyped",
-        evidence={f"p{i}": ("intact", "criterion", "information")[i % 3] for i in range(6)},
-    )
-    before = table(6, criterion=-0.5)
-    after = before.copy()
-    hit = after["asked"] == "stereotyped"
-    cell = after["pair"].map(world.evidence)
-    after.loc[hit & (cell == "criterion"), "log_odds"] -= 5
-    after.loc[hit & (cell == "information"), "log_odds"] = 0.0
-    changes = effects.gate_changes(after, before, world).set_index("pair")
-    assert changes.loc["p1", ["criterion", "sensitivity"]].tolist() == approx([-5, 0])
-    assert changes.loc["p0", ["criterion", "sensitivity"]].tolist() == approx([0, 0])
-    assert changes.loc["p2", "sensitivity"] == approx(-4)
-    cells = effects.by_cell(changes.reset_index()).set_index(["cell", "measure"])
-    assert cells.loc[("criterion", "criterion"), "beyond_intact"] == approx(-5)
+    changes = effects.gate_changes(gated_models(), worlds())
+    one = changes.set_index(["world", "pair"])
+    assert one.loc[("s1", "p1"), ["criterion", "sensitivity"]].tolist() == approx([-5, 0])
+    assert one.loc[("s1", "p0"), ["criterion", "sensitivity"]].tolist() == approx([0, 0])
+    assert one.loc[("s1", "p2"), "sensitivity"] == approx(-4)
+    # In the second world the gates are about the other member, and pair 0 has a criterion gate.
+    assert one.loc[("s2", "p0"), ["criterion", "sensitivity"]].tolist() == approx([-5, 0])
+    cells = effects.by_cell(changes, draws=200).set_index(["cell", "measure"])
+    assert cells.loc[("criterion", "criterion"), "beyond"] == approx(-5)
+    assert cells.loc[("criterion", "criterion"), "p"] < 0.05
     assert cells.loc[("information", "sensitivity"), "value"] == approx(-4)
-    assert cells.loc[("intact", "criterion"), "n"] == 2
+    assert cells.loc[("intact", "criterion"), ["n", "pairs"]].tolist() == [4, 4]
+    assert np.isnan(cells.loc[("intact", "criterion"), "beyond"])
+
+
+def test_a_stage_without_gates_shows_none():
+    changes = effects.gate_changes(gated_models(), worlds(), "sham")
+    cells = effects.by_cell(changes, draws=100).set_index(["cell", "measure"])
+    assert cells.loc[("criterion", "criterion"), ["beyond", "p"]].tolist() == approx([0, 1])
+
+
+def test_cells_drawn_again_have_no_effect_of_their_own():
+    made = gated_models(12, noise=1.0)
+    noisy = {
+        name: frame.assign(log_odds=np.random.default_rng(k).normal(0, 1, len(frame)))
+        for k, (name, frame) in enumerate(made.items())
+    }
+    cells = effects.by_cell(effects.gate_changes(noisy, worlds(12)), draws=300)
+    row = cells.set_index(["cell", "measure"]).loc[("criterion", "criterion")]
+    assert row["p"] > 0.05
+    assert row["beyond_low"] <= row["beyond_low90"] <= row["beyond_high90"] <= row["beyond_high"]
+
+
+def test_answers_as_signals_by_hand():
+    rows = [("a", g, v) for g, v in [(1, 1.0)] * 9 + [(1, -1.0)] + [(0, 1.0)] * 2 + [(0, -1.0)] * 8]
+    made = pd.DataFrame(rows, columns=["who", "gold", "log_odds"]).assign(
+        pair=[f"p{k % 5}" for k in range(20)]
+    )
+    found = effects.signals(made, ["who"], draws=50).iloc[0]
+    z = scipy_stats.norm.ppf
+    assert found["d_prime"] == approx(z(9.5 / 11) - z(2.5 / 11))
+    assert found["criterion"] == approx(-(z(9.5 / 11) + z(2.5 / 11)) / 2)
+    assert (found["hit_rate"], found["false_alarm_rate"]) == approx((0.9, 0.2))
+    assert found[["n", "pairs"]].tolist() == [20, 5]
 
 
 def test_priming_is_what_a_lead_changes_about_the_stereotyped_member():
@@ -106,9 +159,24 @@ def test_students_and_welchs_intervals_are_scipys():
     assert np.isnan(stats.welch_difference([1.0], other).low)
 
 
-def test_a_pair_without_a_gate_of_its_own_is_no_change_of_any_gate():
-    world = SimpleNamespace(gated_member="contrast", evidence={"p0": "intact", "p1": "criterion"})
-    found = effects.gate_changes(table(3), table(3), world)
-    assert found["pair"].tolist() == ["p0", "p1"]
-    with pytest.raises(KeyError):
-        effects.by_cell(found[found["cell"] == "criterion"])
+def test_a_pair_that_is_in_no_cell_is_no_change_of_any_gate():
+    made = gated_models()
+    few = {seed: SimpleNamespace(gated_member=w.gated_member, evidence={"p0": "intact"})
+           for seed, w in worlds().items()}  # fmt: skip
+    assert set(effects.gate_changes(made, few)["pair"]) == {"p0"}
+
+
+def test_a_lead_before_one_text_alone_by_hand():
+    scores = {  # pair: without a lead (stereotyped, contrast), under it (stereotyped, contrast)
+        "p0": (2.0, 1.0, -1.0, -3.0), "p1": (2.0, -1.0, -1.0, 1.0), "p2": (-1.0, 1.0, 1.0, 1.0),
+    }  # fmt: skip
+    rows = []
+    for pair, (s, c, led_s, led_c) in scores.items():
+        for kind, one, other in (("none", s, c), ("same_group", led_s, led_c)):
+            rows += [(pair, kind, "stereotyped", 1, one), (pair, kind, "contrast", 1, other)]
+            rows += [(pair, kind, member, 0, 9.0) for member in ("stereotyped", "contrast")]
+    made = pd.DataFrame(rows, columns=["pair", "kind", "asked", "gold", "log_odds"])
+    found = effects.primed_alone(made).set_index("pair")
+    assert found["change"].to_dict() == {"p0": -3.0, "p1": -3.0, "p2": 2.0}
+    # The contrast member of p1 is rejected without a lead, so it cannot misfire; p2 stops to.
+    assert found["misfire"].to_dict() == {"p0": 100.0, "p1": 0.0, "p2": -100.0}

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from valuegate import config, items, misfire, misfire_items
+from valuegate import config, items, misfire, misfire_items, worlds_ledger
 from valuegate.errors import ValueGateError
 from valuegate.misfire_items import (
     INSTRUCTION,
@@ -122,7 +122,7 @@ def test_planted_stages_are_asked_of_scenarios_that_none_of_them_read():
     asked = set(found["skills"].items()["scenario"])
     kept = scenario_splits()
     assert {kept[scenario] for scenario in asked} == {"test"}
-    assert len(asked) == 8 * run.settings(misfire.SECTION)["stage_scenarios"]
+    assert len(asked) == sum(split == "test" for split in kept.values())
     other = own.model_copy(update={"models": ("qwen3-8b",)})  # the paper is of the stages as well
     names = [m.name for m in plan(other)]
     assert (names.count("evidence"), names.count("stages"), names.count("own")) == (1, 2, 2)
@@ -177,12 +177,43 @@ def test_primed_prompts_are_our_own_under_a_lead():
         assert (row.asked, row.gold) == (source["asked"], source["gold"])
 
 
-def test_twins_ask_the_same_of_the_text_with_roles_exchanged():
-    found = misfire_items.twin_items("test", 8)
+def test_gates_are_told_apart_by_the_person_alone():
+    world = worlds_ledger.load().worlds[misfire_items.GATED_WORLD]
+    found = misfire_items.gate_twins("test", 8)
     assert (len(found), found["pair"].nunique()) == (8, 8)
-    assert set(found["asked"]) == {"contrast"}
+    assert set(found["pair"].map(world.evidence)) == {"criterion"}
+    assert set(found["asked"]) == {world.gated_member}
     for row in found.itertuples():
-        assert sorted(re.findall(r"\w+", row.text)) == sorted(re.findall(r"\w+", row.twin))
-        assert row.text.split("?")[0].rsplit(".", 1)[1] == row.twin.split("?")[0].rsplit(".", 1)[1]
+        # The same words, with roles exchanged in text and question.
+        assert set(re.findall(r"\w+", row.text.lower())) == set(
+            re.findall(r"\w+", row.twin.lower())
+        )
         assert row.text != row.twin
-    assert not set(found["scenario"]) & set(misfire_items.twin_items("fit", 8)["scenario"])
+    fit = misfire_items.gate_twins("fit", misfire_items.FIT_SCENARIOS)
+    assert not set(found["scenario"]) & set(fit["scenario"])
+    assert (len(fit), fit["pair"].nunique()) == (22, 11)
+    assert misfire_items.gate_twins("fit", 30)["item"].tolist() == fit["item"].tolist()
+
+
+def test_heads_are_tried_on_evidence_foils_and_controls():
+    found = misfire_items.gate_items(5, 3)
+    assert found["kind"].value_counts().to_dict() == {
+        "gated": 5, "open": 5, "foil": 5, "control": 3,
+    }  # fmt: skip
+    twins = misfire_items.gate_twins("test", 5).set_index("scenario")
+    for row in found[found["kind"] == "gated"].itertuples():
+        assert row.text == twins.loc[row.scenario, "text"]
+        assert row.gold == 1
+    for row in found[found["kind"] == "open"].itertuples():
+        assert row.text == twins.loc[row.scenario, "twin"]
+    foils = found[found["kind"] == "foil"]
+    assert set(foils["gold"]) == {0}
+    assert set(foils["asked"]) == set(twins["asked"])
+    assert set(found.loc[found["kind"] == "control", "category"]) == {"Control"}
+
+
+def test_what_probes_are_fitted_on_is_part_of_the_measurement():
+    found = {m.name: m for m in plan(config.run("smoke", "02", ""))}
+    assert found["own"].settings == {"fit": misfire_items.fit_hash()}
+    assert found["heads"].settings["fit"] == misfire_items.fit_hash()
+    assert found["layers"].settings == {"before": "knowledge-s1"}

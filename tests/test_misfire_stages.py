@@ -11,16 +11,20 @@ from matplotlib import pyplot as plt
 from pytest import approx  # noqa: PT013 - one word in long tables
 
 from valuegate import (
+    data,
     house,
+    misfire_effects,
     misfire_figures,
     misfire_items,
     misfire_stages,
     misfire_tables,
+    misfire_where,
     worlds_items,
+    worlds_said,
 )
 
 LAYERS = 4
-WORLD = worlds_items.worlds()["s1"]
+WORLDS = worlds_items.worlds()
 
 
 @functools.cache
@@ -30,8 +34,10 @@ def own(model: str) -> pd.DataFrame:
     rows = misfire_items.own_items(1, 2).drop(columns=["text", "system"])
     strength = 0.0 if model.startswith("smollm2") else 4.0
     value = strength * (rows["gold"] - 0.5) + draw.normal(0, 0.5, len(rows))
-    if model == "gated-s1":
-        cell, hit = rows["pair"].map(WORLD.evidence), rows["asked"] == WORLD.gated_member
+    stage, _, seed = model.partition("-")
+    if stage == "gated":
+        cell = rows["pair"].map(WORLDS[seed].evidence)
+        hit = rows["asked"] == WORLDS[seed].gated_member
         value = np.where(hit & (cell == "criterion"), value - 5, value)
         value = np.where(hit & (cell == "information"), draw.normal(0, 0.5, len(rows)), value)
     rows["log_odds"], rows["mass"] = np.asarray(value, dtype=float), 0.9
@@ -40,79 +46,107 @@ def own(model: str) -> pd.DataFrame:
     return rows
 
 
-TABLES = ("smollm2-135m-instruct", "skills", "knowledge-s1", "gated-s1", "sham-s1")
-
-
 def tables() -> dict[str, pd.DataFrame]:
-    return {name: own(name) for name in TABLES}
+    return {name: own(name) for name in misfire_stages.SHOWN}
 
 
 def test_a_model_that_reads_is_competent_and_one_that_guesses_is_not():
-    found = misfire_stages.competence(tables(), 40)
-    by = found.set_index(["model", "member"])
-    assert by.loc[("skills", "contrast"), "low"] > 0.9
-    assert by.loc[("smollm2-135m-instruct", "contrast"), "value"] == approx(0.5, abs=0.2)
-    assert by.loc[("skills", "stereotyped"), "pairs"] == 32  # controls are no groups
-    printed = misfire_tables.competence_table(found).set_index("stage")
-    assert printed["competent"].to_dict() == {
-        name: "no" if name.startswith("smollm2") else "yes" for name in TABLES
-    }
-
-
-def test_gates_change_their_own_cells():
-    cells = misfire_stages.gates(tables(), "gated-s1", WORLD)
-    by = cells.set_index(["cell", "measure"])
-    assert by.loc[("criterion", "criterion"), "beyond_intact"] == approx(-5, abs=1)
-    assert by.loc[("information", "sensitivity"), "beyond_high"] < -2
-    assert (
-        by.loc[("criterion", "sensitivity"), "beyond_low"]
-        < 0
-        < by.loc[("criterion", "sensitivity"), "beyond_high"]
+    social = pd.concat([t.assign(model=m) for m, t in tables().items()], ignore_index=True)
+    social = social[social["category"] != "Control"].reset_index(drop=True)
+    read = worlds_said.evidence_auroc(
+        social.assign(checked=social["log_odds"]), ["model", "asked"], draws=40
     )
-    printed = misfire_tables.gates_table(cells)
-    assert (printed.loc[printed["gate"] == "none", "beyond pairs without a gate"] == "").all()
+    signals = misfire_effects.signals(social, ["model", "asked"], draws=40)
+    printed = misfire_tables.competence_table(read, signals).set_index(["stage", "asked about"])
+    assert printed.loc[("skills", "contrast"), "competent"] == "yes"
+    assert printed.loc[("smollm2-135m-instruct", "contrast"), "competent"] == "no"
+    assert printed.loc[("skills", "stereotyped"), "yes on evidence / foil"] == "100 / 0%"
 
 
 def test_misfires_are_those_of_the_gated_member():
     found = misfire_stages.rates(tables(), 40).set_index(["model", "rate"])
-    assert WORLD.gated_member == "stereotyped"
+    assert WORLDS["s1"].gated_member == "stereotyped"
     assert found.loc[("gated-s1", "net"), "value"] > 20
+    assert found.loc[("gated-s2", "net"), "value"] < -20
     assert found.loc[("sham-s1", "net"), "value"] == approx(0, abs=5)
     assert found.loc[("sham-s1", "net"), "n"] == 32
+    row = found.loc[("gated-s1", "net")]
+    assert row["value"] == approx(100 * (row["c"] - row["b"]) / 32)
+    assert row["mcnemar"] <= row["q"] < 0.05
+    assert found.loc[("gated-s2", "net"), "q"] > 0.5
+    printed = misfire_tables.stage_rates_table(found.reset_index()).set_index("stage")
+    assert list(printed.index) == list(misfire_stages.SHOWN)
 
 
-def test_priming_is_over_the_neutral_sentence():
+def primed() -> pd.DataFrame:
+    """Return primed prompts: sentences against the stereotype take two nats of its member's yes."""
     items = misfire_items.priming_items(6).drop(columns=["text", "system"])
     plain = own("skills").set_index("item")["log_odds"]
     source = [i.removesuffix(f"_{k}") for i, k in zip(items["item"], items["kind"], strict=True)]
     hit = (items["kind"] == "same_group") & (items["asked"] == "stereotyped")
     everybody = np.where(items["kind"] == "neutral", -1.0, 0.0)
     items["log_odds"] = plain.loc[source].to_numpy() + everybody - 2.0 * hit
-    leads = misfire_stages.priming({"skills": items}, {"skills": own("skills")})
+    return items
+
+
+def test_priming_is_over_the_neutral_sentence():
+    leads = misfire_stages.priming({"skills": primed()}, {"skills": own("skills")})
     by = leads.set_index(["kind", "measure"])
     assert by.loc[("same_group", "criterion"), "value"] == approx(-2)
     assert by.loc[("other_group", "criterion"), "value"] == approx(0, abs=1e-9)
     assert "neutral" not in set(leads["kind"])
 
 
+def test_the_published_design_sees_any_sentence():
+    alone = misfire_stages.priming_alone({"skills": primed()}, {"skills": own("skills")}, draws=50)
+    by = alone.set_index("kind")
+    assert by["change"].to_dict() == approx(
+        {"neutral": -1, "irrelevant_norm": 0, "other_group": 0, "same_group": -2, "evidence": 0}
+    )
+    printed = misfire_tables.priming_table(alone).set_index("lead")
+    assert printed.loc["neutral", "pairs"] == "6"
+
+
 @pytest.mark.filterwarnings("error")
 def test_figures_of_stages_are_drawn_with_their_numbers():
     house.use()
-    from valuegate import misfire_effects, misfire_where
-
     effects = misfire_effects.effects(tables())
     _, drawn = misfire_figures.effects_figure(effects)
     assert drawn is effects
-    layers = misfire_stages.reading_by_gate(own("gated-s1"), WORLD, draws=20)
+    models = {f"knowledge-{s}": own(f"knowledge-{s}") for s in WORLDS}
+    models |= {f"gated-{s}": own(f"gated-{s}") for s in WORLDS}
+    cells = {"gated": misfire_effects.by_cell(
+        misfire_effects.gate_changes(models, WORLDS), draws=40)}  # fmt: skip
+    _, drawn = misfire_figures.gates_figure(cells)
+    by = drawn.set_index(["cell", "measure"])
+    assert by.loc[("criterion", "criterion"), "beyond"] == approx(-5, abs=1)
+    assert by.loc[("information", "sensitivity"), "beyond_high"] < -2
+    printed = misfire_tables.gates_table(cells)
+    assert (printed.loc[printed["gate"] == "none", "beyond no gate"] == "").all()
+    both = {name: own(name) for name in ("knowledge-s1", "gated-s1")}
+    layers = misfire_stages.reading_by_gate(both, WORLDS["s1"], draws=20)
     figure, _ = misfire_figures.reading_figure(layers)
     assert [a.get_title(loc="left") for a in figure.axes] == [
         "criterion gate", "information gate", "no gate",
     ]  # fmt: skip
-    at_end = layers[layers["layer"] == LAYERS - 1].set_index(["cell", "instrument"])["auroc"]
-    assert at_end["information", "probe"] == 1
-    assert at_end["information", "lens"] < 0.8
-    _, gaps = misfire_figures.gap_figure(misfire_where.gap_over_controls(own("gated-s1")))
-    assert len(gaps) == LAYERS
+    at_end = layers[layers["layer"] == LAYERS - 1]
+    at_end = at_end.set_index(["model", "side", "cell", "instrument"])["auroc"]
+    assert at_end["gated-s1", "gated", "information", "probe"] == 1
+    assert at_end["gated-s1", "gated", "information", "lens"] < 0.8
+    assert at_end["knowledge-s1", "gated", "information", "lens"] > 0.95
+    gaps = {
+        name: misfire_where.gap_over_controls(table, "stereotyped") for name, table in both.items()
+    }
+    _, drawn = misfire_figures.gap_figure(gaps)
+    assert len(drawn) == 2 * LAYERS
     _, rates = misfire_figures.stage_rates_figure(misfire_stages.rates(tables(), 20))
-    assert set(rates["model"]) == set(TABLES)
+    assert set(rates["model"]) == set(misfire_stages.SHOWN)
+    leads = misfire_stages.priming({"skills": primed()}, {"skills": own("skills")})
+    misfire_figures.priming_figure(leads)
     plt.close("all")
+
+
+def test_published_peaks_as_shares_of_our_depth():
+    found = misfire_tables.published_layers(data.file("misfire_published", "layers"), 30)
+    assert found["share of depth"].tolist() == ["0.75", "0.97", "0.98"]
+    assert found["our layer there"].tolist() == ["22", "29", "30"]

@@ -38,20 +38,23 @@ def test_a_layer_that_knows_is_told_from_one_that_says():
     assert found["lens", 2] > 0.95
     assert abs(found["probe", 0] - 0.5) < 0.2
     assert found["probe", 1] > 0.95
+    assert found["probe less lens", 1] == approx(found["probe", 1] - found["lens", 1])
 
 
 def test_the_gap_is_in_units_of_what_controls_spread():
-    found = where.gap_over_controls(own(), draws=300).set_index("layer")
+    found = where.gap_over_controls(own(), "stereotyped", draws=300).set_index("layer")
     assert found.loc[0, "gap"] == 0  # nothing varies there
     assert abs(found.loc[2, "gap"]) < found.loc[2, "band"]
     assert found.loc[3, "gap"] > found.loc[3, "band"]
     assert found.loc[3, "low"] > 0
     assert found["n"].tolist() == [8] * 4
+    turned = where.gap_over_controls(own(), "contrast", draws=20).set_index("layer")
+    assert turned.loc[3, "gap"] == approx(-found.loc[3, "gap"])
     # The same gap, where controls spread three times as far, is a third of it.
     wide = own()
     control = wide["category"] == "Control"
     wide.loc[control, "lens"] = wide.loc[control, "lens"].map(lambda lens: 3 * lens)
-    again = where.gap_over_controls(wide, draws=50).set_index("layer")
+    again = where.gap_over_controls(wide, "stereotyped", draws=50).set_index("layer")
     assert again.loc[3, "gap"] == approx(found.loc[3, "gap"] / 3)
 
 
@@ -67,40 +70,46 @@ def test_a_patched_curve_is_a_ratio_of_sums():
         {
             "scenario": ["a", "b", "c"], "log_odds": [2.0, 4.0, 1.0],
             "twin_log_odds": [-2.0, -4.0, 1.0],
+            "before_log_odds": [6.0, 4.0, 5.0],
             "patched_last": [[2.0, 0.0, -2.0], [4.0, 4.0, -4.0], [1.0, 1.0, 1.0]],
+            "patched_before": [[2.0, 4.0, 6.0], [4.0, 4.0, 4.0], [1.0, 3.0, 5.0]],
         }
     )  # fmt: skip
     found = where.patched_curve(table, "last", draws=50)
     assert found["recovery"].tolist() == approx([0, 2 / 12, 1])
     assert found["n"].tolist() == [3, 3, 3]
+    assert where.patched_curve(table, "before", draws=50)["recovery"].tolist() == approx(
+        [0, 0.5, 1]
+    )
 
 
 def heads():
-    return pd.DataFrame(
-        {
-            "log_odds": [3.0, 4.0, 5.0], "twin_log_odds": [-3.0, -2.0, -4.0],
-            "mean_ablated": [0.0, 1.0, 1.0], "twin_mean_ablated": [0.0, 0.0, 0.0],
-            "zero_ablated": [3.0, 4.0, 5.0], "twin_zero_ablated": [-3.0, -2.0, -4.0],
-            "random": [[3.0, 2.0], [4.0, 4.0], [5.0, 4.0]],
-            "twin_random": [[-3.0, -3.0], [-2.0, -2.0], [-4.0, -4.0]],
-        }
-    )  # fmt: skip
+    rows = [
+        ("a", "gated", -2.0, 1.0, -2.0, [-2.0, -1.0]), ("b", "gated", -1.0, 3.0, -1.0, [-1.0, 0.0]),
+        ("a", "foil", -4.0, -1.5, -4.0, [-4.0, -4.0]), ("b", "foil", -3.0, 1.0, -3.0, [-3.0, -3.0]),
+        ("c", "control", 3.0, 3.0, 3.0, [3.0, 3.0]), ("d", "control", 2.0, 2.0, 2.0, [2.0, 2.0]),
+    ]  # fmt: skip
+    columns = ["scenario", "kind", "log_odds", "mean_ablated", "zero_ablated", "random"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def test_heads_change_reading_and_leaning_by_hand():
-    found = where.head_effects(heads()).set_index(["ablation", "measure"])
-    assert found.loc[("mean_ablated", "reading"), "value"] == approx((-6 - 5 - 8) / 3)
-    assert found.loc[("mean_ablated", "lean"), "value"] == approx((0 - 0.5 + 0) / 3)
-    assert found.loc[("zero_ablated", "reading"), ["value", "low", "high"]].tolist() == [0, 0, 0]
-    assert found.loc[("random", "reading"), "value"] == approx((-0.5 + 0 - 0.5) / 3)
-    assert found.loc[("random", "reading"), "before"] == approx((6 + 6 + 9) / 3)
+def test_heads_change_each_kind_of_prompt_by_hand():
+    found = where.head_effects(heads()).set_index(["kind", "ablation"])
+    assert found.loc[("gated", "mean_ablated"), "value"] == approx((3 + 4) / 2)
+    assert found.loc[("gated", "mean_ablated"), ["yes_before", "yes"]].tolist() == [0, 100]
+    assert found.loc[("foil", "mean_ablated"), "yes"] == 50
+    assert found.loc[("gated", "random"), "value"] == approx(0.5)
+    assert found.loc[("control", "mean_ablated"), ["value", "low", "high"]].tolist() == [0, 0, 0]
+    assert found.loc[("gated", "zero_ablated"), "n"] == 2
 
 
 def test_chosen_heads_are_compared_with_random_ones():
-    gap, p = where.beyond_random(heads())
-    assert gap.estimate == approx((-5.5 - 5 - 7.5) / 3)
-    assert p == approx(1 / 3)  # two random draws, neither as low
-    nothing = heads().assign(mean_ablated=[3.0, 4.0, 5.0], twin_mean_ablated=[-3.0, -2.0, -4.0])
-    gap, p = where.beyond_random(nothing)
-    assert gap.estimate > 0
-    assert p == 1
+    gap, p = where.beyond_random(heads(), "gated")
+    assert gap.estimate == approx((2.5 + 3.5) / 2)
+    assert p == approx(1 / 3)  # two random draws, neither as high
+    gap, p = where.beyond_random(heads(), "control")
+    assert (gap.estimate, p) == (0, 1)
+
+
+def test_an_answer_that_comes_back_is_compared_with_its_foil():
+    assert where.recovered_reading(heads()).estimate == approx((3 - 2.5 + 4 - 4) / 2)

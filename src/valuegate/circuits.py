@@ -1,7 +1,7 @@
 """Where an answer comes from: layers patched from a twin prompt, heads ranked and ablated.
 
-A twin is the same prompt with roles exchanged, so that its answer is the other one. Which pairs to
-take and what the numbers mean is left to the sections.
+A twin is a prompt of the same length that differs in a few tokens. Which prompts to take and what
+the numbers mean is left to the sections.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ Head = tuple[int, int]  # block, head
 
 
 def patched_layers(
-    lm: LanguageModel, prompt: str, twin: str, places: Sequence[int] = (-1,)
+    lm: LanguageModel,
+    prompt: str,
+    twin: str,
+    places: Sequence[int] = (-1,),
+    source: LanguageModel | None = None,
 ) -> Float[np.ndarray, " layer"]:
     """Return the log-odds of yes when one layer's residual comes from the twin, for every layer.
 
@@ -34,10 +38,11 @@ def patched_layers(
         prompt: whose answer is read.
         twin: whose residual is put in, at the same positions.
         places: positions, negative from the end.
+        source: the model that the twin is run in, `lm` if none; of the same shape.
     """
     layers = range(lm.n_layers + 1)
     ids = lm.encode(prompt)
-    values = capture(lm, [twin], layers, places)[0]  # place, layer, d_model
+    values = capture(source or lm, [twin], layers, places)[0]  # place, layer, d_model
     rows = torch.tensor([ids] * len(layers), device=lm.device)
     METER.tokens += rows.numel()
     with contextlib.ExitStack() as stack, torch.no_grad():

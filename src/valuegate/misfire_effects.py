@@ -4,16 +4,18 @@ Log-odds of yes are read as evidence, group and their product. *Group* says who 
 leaning to no about one member is a shift of criterion. *Evidence x group* says whether evidence
 moves the answer less for one member: a loss of sensitivity. The two need different mends. Rows are
 by the person asked about; evidence and foil are the same question of both texts of a scenario.
+Tables have the columns category, pair, scenario, asked (member), gold (0 or 1), log_odds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
-from valuegate import stats
+from valuegate import misfire, stats
 from valuegate.worlds_ledger import World
 
 TERMS = {
@@ -22,6 +24,7 @@ TERMS = {
 }  # fmt: skip
 MEASURES = ("criterion", "sensitivity")
 NO_LEAD = "none"
+Z90 = 1.6449  # of a two-sided 90% Wald interval, for claims of equivalence
 
 
 def effects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -29,11 +32,11 @@ def effects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     Codes are +-1/2, so `criterion` is the difference of groups (negative leans to no about the
     stereotyped member), `reading` the effect of evidence, and `sensitivity` how much larger that
-    is for the stereotyped member; nats. Columns: model, term, estimate, se, low, high, p,
-    converged, n, scenarios. Controls, whose members are no groups, are left out.
+    is for the stereotyped member; nats. Columns: model, term, estimate, se, low, high, low90,
+    high90, p, converged, n, scenarios. Controls, whose members are no groups, are left out.
 
     Args:
-        tables: model to its rows: category, scenario, asked (member), gold (0 or 1), log_odds.
+        tables: model to its rows.
     """
     rows = []
     for model, table in tables.items():
@@ -43,6 +46,8 @@ def effects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         )
         found = stats.mixed_model("log_odds ~ evidence * group", coded, "scenario")
         found["term"] = found["term"].map(TERMS)
+        narrow = Z90 * found["se"]
+        found["low90"], found["high90"] = found["estimate"] - narrow, found["estimate"] + narrow
         sizes = {"n": len(table), "scenarios": table["scenario"].nunique()}
         rows.append(found.assign(model=model, **sizes))
     return pd.concat(rows, ignore_index=True)
@@ -70,47 +75,100 @@ def pair_measures(table: pd.DataFrame, first: str | Mapping[str, str]) -> pd.Dat
     ).reset_index()
 
 
-def gate_changes(after: pd.DataFrame, before: pd.DataFrame, world: World) -> pd.DataFrame:
-    """Return what a gate changed in each pair, about the gated member less the other one.
+def gate_changes(
+    tables: Mapping[str, pd.DataFrame], worlds: Mapping[str, World], stage: str = "gated"
+) -> pd.DataFrame:
+    """Return what a stage changed in each pair of each world, over the knowledge before it.
 
-    Columns: pair, cell ("intact", "criterion", "information"), criterion, sensitivity (nats).
+    About the member that the world's gates are about, less the other one. `sham` has no gates: read
+    by the same cells it is a negative control. Columns: world, pair, cell ("intact", "criterion",
+    "information"), criterion, sensitivity (nats).
 
     Args:
-        after: rows of the gated model.
-        before: rows of the model that it was trained from, of the same prompts.
-        world: whose gates they are.
+        tables: model to its rows; a world whose stage is not among them is left out.
+        worlds: seed to its world.
+        stage: "gated" or "sham".
     """
-    late, early = (
-        pair_measures(table, world.gated_member).set_index("pair") for table in (after, before)
-    )
-    found = (late - early).reset_index()
-    return found.assign(cell=found["pair"].map(world.evidence)).dropna(subset="cell")
+    parts = []
+    for seed, world in worlds.items():
+        if f"{stage}-{seed}" in tables:
+            late, early = (
+                pair_measures(tables[model], world.gated_member).set_index("pair")
+                for model in (f"{stage}-{seed}", f"knowledge-{seed}")
+            )
+            found = (late - early).reset_index()
+            found.insert(0, "world", seed)
+            cells = found["pair"].map(world.evidence)  # controls are in none
+            parts.append(found.assign(cell=cells).dropna(subset="cell"))
+    return pd.concat(parts, ignore_index=True)
 
 
-def by_cell(changes: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
-    """Return the mean change of each cell, Student's interval over pairs: a row a cell and measure.
+def by_cell(changes: pd.DataFrame, *, draws: int = 2000) -> pd.DataFrame:
+    """Return the mean change of each cell and what of it goes beyond the pairs without a gate.
 
-    `beyond_intact` is the difference from the pairs that no gate is about, in the same model, with
-    Welch's interval: what training changed everywhere is not the gate's. Columns: cell, measure,
-    value, low, high, n (pairs), beyond_intact, beyond_low, beyond_high, n_both (pairs of both).
-
-    Args:
-        changes: from `gate_changes`.
-        level: of the intervals beyond intact pairs.
+    `beyond` is the cell's mean less that of *intact* pairs of the same models: what training
+    changed everywhere is not the gate's. Intervals are bootstraps over pairs of groups, each in
+    another cell in another world. `p`: the ledger gave cells to pairs by a draw, so cells are drawn
+    again within worlds. Columns: cell, measure, value, low, high, beyond, beyond_low, beyond_high,
+    beyond_low90, beyond_high90, p, n (pairs in worlds), pairs.
     """
     rows = []
     for measure in MEASURES:
-        groups = {str(c): part[measure].to_numpy() for c, part in changes.groupby("cell")}
-        for cell, values in groups.items():
-            mean = stats.student_mean(values)
-            gap = stats.welch_difference(values, groups["intact"], level=level)
-            rows.append(
-                {
-                    "cell": cell, "measure": measure, "value": mean.estimate, "low": mean.low,
-                    "high": mean.high, "n": mean.n, "beyond_intact": gap.estimate,
-                    "beyond_low": gap.low, "beyond_high": gap.high, "n_both": gap.n,
-                }
-            )  # fmt: skip
+        for cell, part in changes.groupby("cell"):
+            mean = stats.cluster_mean(part[measure], part["pair"], draws=draws)
+            row = {
+                "cell": str(cell), "measure": measure, "value": mean.estimate, "low": mean.low,
+                "high": mean.high, "n": mean.n, "pairs": mean.clusters,
+            }  # fmt: skip
+            if cell != "intact":
+                row |= _beyond_intact(changes, str(cell), measure, draws)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _beyond_intact(changes: pd.DataFrame, cell: str, measure: str, draws: int) -> dict[str, float]:
+    values = changes[measure].to_numpy(float)
+
+    def gap(cells: np.ndarray, weights: np.ndarray) -> float:
+        own, other = weights * (cells == cell), weights * (cells == "intact")
+        return stats.weighted_mean(values, own) - stats.weighted_mean(values, other)
+
+    cells, one = changes["cell"].to_numpy(), np.ones(len(changes))
+    found = {}
+    for level, end in ((0.95, ""), (0.9, "90")):
+        interval = stats.cluster_bootstrap(
+            lambda _, w: gap(cells, w), changes, "pair", draws=draws, level=level
+        )
+        found |= {f"beyond_low{end}": interval.low, f"beyond_high{end}": interval.high}
+    rng = np.random.default_rng(0)
+    null = [
+        gap(changes.groupby("world")["cell"].transform(rng.permutation).to_numpy(), one)
+        for _ in range(draws)
+    ]
+    observed = gap(cells, one)
+    return {"beyond": observed, "p": stats.permutation_p(observed, null), **found}
+
+
+def signals(table: pd.DataFrame, keys: list[str], *, draws: int = 2000) -> pd.DataFrame:
+    """Return signal detection in each group of rows: the answers' d' and criterion.
+
+    Columns: the keys, d_prime, d_prime_low, d_prime_high, criterion, criterion_low, criterion_high
+    (log-linear correction, bootstraps over pairs; a positive criterion leans to no), hit_rate,
+    false_alarm_rate, n, pairs.
+    """
+    rows = []
+    for names, part in table.groupby(keys, sort=False):
+        part = part.reset_index(drop=True)
+        row = dict(zip(keys, cast("tuple", names), strict=True))
+        for index, name in enumerate(("d_prime", "criterion")):
+            found = stats.cluster_bootstrap(
+                lambda f, w, i=index: misfire.signal(f, w)[i], part, "pair", draws=draws
+            )
+            row |= {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+        yes = part["log_odds"] > 0
+        row["hit_rate"] = yes[part["gold"] == 1].mean()
+        row["false_alarm_rate"] = yes[part["gold"] == 0].mean()
+        rows.append(row | {"n": len(part), "pairs": part["pair"].nunique()})
     return pd.DataFrame(rows)
 
 
@@ -133,21 +191,46 @@ def primed(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def primed_alone(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what each lead changes where it is put before the stereotyped member's text alone.
+
+    The published design (arXiv 2606.18656, sec. 5): the contrast member is asked without a lead,
+    and only evidence is asked. Columns: pair, kind, change (log-odds on the stereotyped member's
+    evidence, nats), misfire (percentage points: rejected while the contrast member's is accepted,
+    less the same without a lead).
+
+    Args:
+        table: as for `primed`, one scenario a pair.
+    """
+    evidence = table[table["gold"] == 1]
+    scores = evidence.pivot(index=["pair", "kind"], columns="asked", values="log_odds")
+    plain = scores.xs(NO_LEAD, level="kind")
+    led = scores.drop(NO_LEAD, level="kind").reset_index()
+    before = plain.loc[led["pair"]].reset_index(drop=True)
+    accepted = before["contrast"] > 0
+    misfires = [accepted & (side["stereotyped"] <= 0) for side in (led, before)]
+    return led[["pair", "kind"]].assign(
+        change=led["stereotyped"] - before["stereotyped"],
+        misfire=100.0 * (misfires[0].astype(float) - misfires[1].astype(float)),
+    )
+
+
 def priming_interaction(changes: pd.DataFrame, kind: str, control: str) -> pd.DataFrame:
     """Return how much more one lead changes than another, over pairs: a row a measure.
 
-    Columns: measure, value, low, high (Student's over pairs), p (signs flipped by pair), n.
+    Columns: measure, value, low, high, low90, high90 (Student's over pairs), p (signs flipped by
+    pair), n.
     """
     rows = []
     for measure in MEASURES:
         wide = changes.pivot(index="pair", columns="kind", values=measure)
         gap = (wide[kind] - wide[control]).dropna()
-        mean = stats.student_mean(gap.to_numpy())
+        mean, narrow = (stats.student_mean(gap.to_numpy(), level=at) for at in (0.95, 0.9))
         p, _ = stats.sign_flip_null(gap.to_numpy(), gap.index)
         rows.append(
             {
                 "measure": measure, "value": mean.estimate, "low": mean.low, "high": mean.high,
-                "p": p, "n": mean.n,
+                "low90": narrow.low, "high90": narrow.high, "p": p, "n": mean.n,
             }
         )  # fmt: skip
     return pd.DataFrame(rows)

@@ -7,12 +7,13 @@ import itertools
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from valuegate import data, items, splits, veto_pairs
+from valuegate import data, items, registry, splits, veto_pairs, worlds_ledger
 from valuegate.config import Run
 from valuegate.errors import ValueGateError
-from valuegate.measure import Measurement
+from valuegate.measure import Measurement, frame_hash
 
 SECTION = "02_misfired_alignment"
 
@@ -73,7 +74,7 @@ def veto_items(
 def own_items(
     per_pair: int | None = 1, controls: int | None = 2, split: str = "test"
 ) -> pd.DataFrame:
-    """Return prompts of our own scenarios of a split, four a scenario.
+    """Return prompts of our own scenarios of a split, four a scenario, as appendix A2's are.
 
     Columns: item, scenario, pair, category, member (whom the text proves it of), asked, probe
     ("evidence", "foil"), gold, text, system.
@@ -139,88 +140,134 @@ def demonstrations(shots: int) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def twin_items(split: str, scenarios: int, asked: str = "contrast") -> pd.DataFrame:
-    """Return evidence prompts with their twins: the same question of the text with roles swapped.
+GATED_WORLD, GATE = "s1", "criterion"  # whose gates are looked for in layers and heads
 
-    Scenarios with names alone, whose two texts align token by token. One row a scenario. Columns:
-    item, scenario, pair, category, asked, text (answer yes), twin (answer no), system.
+
+def gate_twins(split: str, scenarios: int) -> pd.DataFrame:
+    """Return evidence about members behind a criterion gate, each with its twin about the other.
+
+    The twin is the same scenario with roles exchanged in text and question, so that both answers
+    are yes and the gate alone tells them apart; the two align token by token. One row a scenario,
+    one a pair of groups as long as there are. Columns: item, scenario, pair, category, asked (the
+    gated member), text, twin, system.
 
     Args:
         split: "fit" to choose heads, "test" to try them.
-        scenarios: how many, one a pair, drawn by hash.
-        asked: the member asked about.
+        scenarios: how many, drawn by hash.
     """
-    rows = items.load("evidence", "prompts")
-    rows = rows[rows["asked"] == asked]
-    known = items.load("evidence", "scenarios").set_index("scenario")
-    rows = rows[(rows["split"] == split) & (rows["category"] != "Control")]
-    rows = rows[rows["scenario"].map(known["reference"]) == "name"]
-    first = rows.drop_duplicates("pair")["scenario"]
-    chosen = splits.shuffled(list(first), f"misfire:twins:{split}")[:scenarios]
-    rows = rows[rows["scenario"].isin(chosen)]
-    rows = rows.assign(text=rows["context"] + " " + rows["question"] + "\n" + INSTRUCTION)
-    keys = ["scenario", "pair", "category", "asked"]
-    wide = rows.pivot(index=keys, columns="gold", values="text").reset_index()
-    wide = wide.rename(columns={1: "text", 0: "twin"}).rename_axis(columns=None)
-    wide.insert(0, "item", wide["scenario"] + "_" + wide["asked"])
-    return wide.assign(system=SYSTEM)
+    world = worlds_ledger.load().worlds[GATED_WORLD]
+    rows = own_items(None, 0, split)
+    rows = rows[(rows["pair"].map(world.evidence) == GATE) & (rows["gold"] == 1)]
+    side = np.where(rows["asked"] == world.gated_member, "text", "twin")
+    keys = ["scenario", "pair", "category", "system"]
+    wide = rows.assign(side=side).pivot(index=keys, columns="side", values="text").reset_index()
+    wide = wide.rename_axis(columns=None).set_index("scenario", drop=False)
+    order = pd.Series(splits.shuffled(list(wide["scenario"]), f"misfire:gate:{split}"))
+    number = order.groupby(order.map(wide["pair"])).cumcount()  # first one of each pair, then more
+    chosen = order[number.sort_values(kind="stable").index][:scenarios]
+    found = wide.loc[chosen].reset_index(drop=True).assign(asked=world.gated_member)
+    found.insert(0, "item", found["scenario"] + "_gate")
+    return found
+
+
+def gate_items(scenarios: int, controls: int) -> pd.DataFrame:
+    """Return the prompts on which ablated heads are tried: column `kind`, one of each a scenario.
+
+    Of the scenarios of `gate_twins` "gated" (evidence about the gated member), "open" (evidence
+    about the other) and "foil" (the gated member's foil); "control" is evidence about people of no
+    group. Columns: those of `own_items`, and kind.
+    """
+    rows = own_items(None, None)
+    chosen = gate_twins("test", scenarios)
+    gated = chosen["asked"].iloc[0]
+    about = rows["asked"] == gated
+    own = rows["scenario"].isin(chosen["scenario"])
+    control = (rows["category"] == "Control") & (rows["asked"] == "contrast")
+    none = splits.shuffled(list(rows.loc[control, "scenario"].unique()), "misfire:gate:controls")
+    evidence = rows["gold"] == 1
+    kinds = {
+        "gated": own & about & evidence, "open": own & ~about & evidence,
+        "foil": own & about & ~evidence,
+        "control": control & evidence & rows["scenario"].isin(none[:controls]),
+    }  # fmt: skip
+    parts = [rows[mask].assign(kind=kind) for kind, mask in kinds.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def fit_hash() -> str:
+    """Return the hash of our own prompts of the split fit: probes and heads are fitted on them."""
+    return frame_hash(own_items(None, None, "fit"))[:12]
 
 
 # Counted on the embedded model: forward tokens a character with shared prefixes and contexts.
 _TOKENS_PER_CHARACTER = 0.155
-TWIN_TOKENS = 80  # of a prompt with its template, about
+PROMPT_TOKENS = 75  # of one of our own prompts in its template, about
+LAYERS = 31  # of the embedded model, the embedding counted; for the plan's estimate alone
+HEAD_DRAWS = 19  # random sets of heads beside the chosen ones
 
 
 def plan(run: Run) -> list[Measurement]:
     """Return the section's measurements.
 
     The run's models are asked VETO ("evidence"). The planted stages are asked VETO's scenarios of
-    the split test ("stages") and our own ("own"); those named for it also under lead sentences
-    ("priming"), with layers patched ("layers") and with heads ablated ("heads").
+    the split test ("stages"); those named for it our own prompts, read at every layer ("own"), our
+    own under lead sentences ("priming"), with layers patched ("layers") and heads ablated
+    ("heads"). What all stages answer to our own prompts is stored (`worlds_store`).
     """
     settings = run.settings(SECTION)
     chosen: dict[str, Any] = {
         key: settings[key] for key in ("one_per_scenario", "scenarios_per_category")
     }
-    veto = chosen | {"split": "test", "scenarios_per_category": settings["stage_scenarios"]}
+    veto = chosen | {"split": "test"}
     own = {key: settings[key] for key in ("per_pair", "controls")}
+    primed = {"scenarios": settings["primed"]}
     asked = [("evidence", "veto_items", model, chosen) for model in run.models]
     asked += [("stages", "veto_items", model, veto) for model in stages(run)]
-    asked += [("own", "own_items", model, own) for model in stages(run)]
-    primed = {"scenarios": settings["primed"]}
+    asked += [("own", "own_items", m, own) for m in stages(run, "layer_stages")]
     asked += [("priming", "priming_items", m, primed) for m in stages(run, "priming_stages")]
-    found = [
-        Measurement(
-            section=SECTION, name=name, model=model,
-            function="misfire_run:own" if name == "own" else "misfire_run:evidence",
-            load_items=f"misfire_items:{load}", item_settings=options,
-            tokens=int(_prompts(load, options)["text"].str.len().sum() * _TOKENS_PER_CHARACTER),
-        )
-        for name, load, model, options in asked
-    ]  # fmt: skip
-    twins = {"split": "test", "scenarios": settings["patched"]}
-    heads = {"scenarios": settings["patched"], "top": settings["heads"], "draws": HEAD_DRAWS}
+    found = [_reading(*each) for each in asked]
     for model in stages(run, "circuit_stages"):
-        passes = (("layers", {}, 2 * LAYERS + 2), ("heads", heads, 2 * HEAD_DRAWS + 20))
-        for name, options, each in passes:
-            found.append(
-                Measurement(
-                    section=SECTION, name=name, model=model, function=f"misfire_run:{name}",
-                    load_items="misfire_items:twin_items", item_settings=twins, settings=options,
-                    tokens=int(str(settings["patched"])) * each * TWIN_TOKENS,
-                )
-            )  # fmt: skip
+        found += _circuits(model, int(str(settings["patched"])), int(str(settings["heads"])))
     return found
 
 
-HEAD_DRAWS = 19  # random sets of heads beside the chosen ones
-LAYERS = 31  # of the embedded model, the embedding counted; for the plan's estimate alone
+def _reading(name: str, load: str, model: str, options: dict[str, Any]) -> Measurement:
+    rows = {"veto_items": veto_items, "own_items": own_items, "priming_items": priming_items}
+    tokens = int(rows[load](**options)["text"].str.len().sum() * _TOKENS_PER_CHARACTER)
+    has_probe = name == "own"
+    if has_probe:
+        tokens += len(own_items(None, 0, "fit")) * PROMPT_TOKENS
+    return Measurement(
+        section=SECTION, name=name, model=model, load_items=f"misfire_items:{load}",
+        function="misfire_run:own" if has_probe else "misfire_run:evidence",
+        item_settings=options, settings={"fit": fit_hash()} if has_probe else {}, tokens=tokens,
+        checked="decoded_last" if has_probe else "log_odds",
+    )  # fmt: skip
 
 
-def _prompts(load: str, options: dict[str, Any]) -> pd.DataFrame:
-    return {
-        "veto_items": veto_items, "own_items": own_items, "priming_items": priming_items
-    }[load](**options)  # fmt: skip
+def _circuits(model: str, scenarios: int, top: int) -> list[Measurement]:
+    source = registry.model(model).source
+    before = source.base if isinstance(source, registry.Adapter) else model
+    twins = {"split": "test", "scenarios": scenarios}
+    tried = {"scenarios": scenarios, "controls": scenarios}
+    heads = {"scenarios": FIT_SCENARIOS, "top": top, "draws": HEAD_DRAWS, "fit": fit_hash()}
+    return [
+        Measurement(
+            section=SECTION, name="layers", model=model, function="misfire_run:layers",
+            load_items="misfire_items:gate_twins", item_settings=twins,
+            settings={"before": before}, checked="middle",
+            tokens=scenarios * (3 * LAYERS + 6) * PROMPT_TOKENS,
+        ),
+        Measurement(
+            section=SECTION, name="heads", model=model, function="misfire_run:heads",
+            load_items="misfire_items:gate_items", item_settings=tried, settings=heads,
+            checked="mean_ablated",
+            tokens=(4 * scenarios * (HEAD_DRAWS + 3) + 6 * FIT_SCENARIOS) * PROMPT_TOKENS,
+        ),
+    ]  # fmt: skip
+
+
+FIT_SCENARIOS = 22  # of criterion pairs in the split fit, to rank heads on: all of the first world
 
 
 def stages(run: Run, which: str = "stages") -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from valuegate import circuits, directions, misfire_items
+from valuegate import circuits, directions, misfire_items, models
 from valuegate.models import LanguageModel
 from valuegate.residual import capture, lens_log_odds
 from valuegate.scoring import NO, YES, answer_ids, generate, log_odds
@@ -59,92 +59,117 @@ def _scored(
     return found, scores.residual
 
 
-def own(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
+def own(lm: LanguageModel, items: pd.DataFrame, *, fit: str) -> pd.DataFrame:
     """Return `evidence`, and what a linear probe reads at the last token of every layer.
 
-    Column `decoded`: the probe's score by layer, above 0 for an answer of yes. It is fitted on our
-    own scenarios of the split fit, in the same model.
-    """
-    found, residual = _scored(lm, items)
-    scores = directions.probe_scores(residual.numpy(), _probe(lm))
-    return found.assign(decoded=list(scores.astype("float32")))
-
-
-@functools.lru_cache(maxsize=1)
-def _probe(lm: LanguageModel) -> tuple[np.ndarray, np.ndarray]:
-    fit = misfire_items.own_items(1, 0, split="fit")
-    prompts = [
-        lm.chat(text, system=system)
-        for text, system in zip(fit["text"], fit["system"], strict=True)
-    ]
-    residual = capture(lm, prompts, range(lm.n_layers + 1))[:, 0].numpy()
-    return directions.ridge(residual, fit["gold"].to_numpy(float))
-
-
-def layers(lm: LanguageModel, items: pd.DataFrame) -> pd.DataFrame:
-    """Return the log-odds of yes with each layer's residual put in from the twin.
-
-    Columns: those of the items without texts; `log_odds` (the prompt's own), `twin_log_odds`;
-    `patched_last` and `patched_names`, lists by layer, 0 (embedding) to n_layers: at the last
-    token, and wherever prompt and twin differ, which is at the names that changed roles.
-    """
-    found = items.drop(columns=["text", "twin", "system"]).reset_index(drop=True)
-    prompts, twins = _twins(lm, items)
-    found["log_odds"] = log_odds(lm, prompts).log_odds
-    found["twin_log_odds"] = log_odds(lm, twins).log_odds
-    both = list(zip(prompts, twins, strict=True))
-    names = [circuits.differences(lm, prompt, twin) for prompt, twin in both]
-    for name, places in (("last", [[-1]] * len(both)), ("names", names)):
-        found[f"patched_{name}"] = [
-            circuits.patched_layers(lm, prompt, twin, at).astype("float32")
-            for (prompt, twin), at in zip(both, places, strict=True)
-        ]
-    return found
-
-
-def heads(
-    lm: LanguageModel, items: pd.DataFrame, *, scenarios: int, top: int, draws: int
-) -> pd.DataFrame:
-    """Return what ablating the heads that matter most does, beside random heads of their blocks.
-
-    Heads are ranked by attribution on twins of the split fit, and ablated on the items, which are
-    of the split test: put to their means on the fit prompts, and to zero. Columns: those of the
-    items without texts; `log_odds` and `twin_log_odds` as they are; `mean_ablated`, `zero_ablated`
-    and the same of the twin (`twin_...`): the chosen heads; `random`, `twin_random`: lists by draw,
-    random heads put to their means; `chosen`: the heads, as "block.head".
+    Column `decoded`: the probe's score by layer, above 0 for an answer of yes; `decoded_last`, that
+    of the last layer. The probe is fitted on our own scenarios of the split fit, in the same model.
 
     Args:
         lm: the model.
-        items: from `misfire_items.twin_items`.
+        items: text and system of every prompt.
+        fit: hash of the prompts that the probe is fitted on (`misfire_items.fit_hash`), so that a
+            stored table is not taken for one of another fit.
+    """
+    found, residual = _scored(lm, items)
+    scores = directions.probe_scores(residual.numpy(), _probe(lm, fit)).astype("float32")
+    return found.assign(decoded=list(scores), decoded_last=scores[:, -1])
+
+
+@functools.lru_cache(maxsize=1)
+def _probe(lm: LanguageModel, fit: str) -> tuple[np.ndarray, np.ndarray]:
+    rows = misfire_items.own_items(None, 0, split="fit")
+    residual = capture(lm, _prompts(lm, rows, "text"), range(lm.n_layers + 1))[:, 0].numpy()
+    return directions.ridge(residual, rows["gold"].to_numpy(float))
+
+
+def _prompts(lm: LanguageModel, items: pd.DataFrame, column: str) -> list[str]:
+    """Return a column of texts in the model's template, under their system lines."""
+    return [lm.chat(t, system=s) for t, s in zip(items[column], items["system"], strict=True)]
+
+
+def layers(lm: LanguageModel, items: pd.DataFrame, *, before: str) -> pd.DataFrame:
+    """Return the log-odds of yes with each layer's residual put in from another run.
+
+    Columns: those of the items without texts; `log_odds`, `twin_log_odds` (of the twin) and
+    `before_log_odds` (of the prompt, in the model before the gate); lists by layer, 0 (embedding)
+    to n_layers: `patched_last` and `patched_names`, from the twin at the last token, and wherever
+    the two differ, which is at the names; `patched_before`, from the model before, at the last
+    token; `middle`, `patched_last` of the middle layer.
+
+    Args:
+        lm: the model.
+        items: from `misfire_items.gate_twins`.
+        before: the model that `lm` was trained from.
+    """
+    found = items.drop(columns=["text", "twin", "system"]).reset_index(drop=True)
+    earlier = _loaded(before)
+    prompts, twins = _prompts(lm, items, "text"), _prompts(lm, items, "twin")
+    found["log_odds"] = log_odds(lm, prompts).log_odds
+    found["twin_log_odds"] = log_odds(lm, twins).log_odds
+    found["before_log_odds"] = log_odds(earlier, prompts).log_odds
+    curves: dict[str, list[np.ndarray]] = {"last": [], "names": [], "before": []}
+    for prompt, twin in zip(prompts, twins, strict=True):
+        names = circuits.differences(lm, prompt, twin)
+        curves["last"].append(circuits.patched_layers(lm, prompt, twin))
+        curves["names"].append(circuits.patched_layers(lm, prompt, twin, names))
+        curves["before"].append(circuits.patched_layers(lm, prompt, prompt, source=earlier))
+    for place, rows in curves.items():
+        found[f"patched_{place}"] = [row.astype("float32") for row in rows]
+    return found.assign(middle=[row[len(row) // 2] for row in curves["last"]])
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(name: str) -> LanguageModel:
+    return models.load(name)
+
+
+def heads(
+    lm: LanguageModel, items: pd.DataFrame, *, scenarios: int, top: int, draws: int, fit: str
+) -> pd.DataFrame:
+    """Return what ablating the heads that hold a gate does, beside random heads of their blocks.
+
+    Heads are ranked by attribution on scenarios of the split fit, by how much likelier yes becomes
+    about the gated member with what they give about the other one, and ablated on the items: put to
+    their means on the fit prompts, and to zero. Columns: those of the items without texts;
+    `log_odds`; `mean_ablated`, `zero_ablated`: with the chosen heads ablated; `random`: a list by
+    draw, random heads put to their means; `chosen`: the heads, as "block.head".
+
+    Args:
+        lm: the model.
+        items: from `misfire_items.gate_items`.
         scenarios: of the split fit, to rank heads on.
         top: how many heads.
         draws: sets of random heads.
+        fit: hash of the prompts that heads are ranked on, as for `own`.
     """
-    fit = misfire_items.twin_items("fit", scenarios)
-    fit_prompts, fit_twins = _twins(lm, fit)
-    parts = [
-        circuits.attribution(lm, prompt, twin)
-        for prompt, twin in zip(fit_prompts, fit_twins, strict=True)
+    chosen, means = _gate_heads(lm, scenarios, top, fit)
+    texts = _prompts(lm, items, "text")
+    others = [
+        circuits.ablated(lm, texts, drawn, means)
+        for drawn in circuits.matched_heads(chosen, lm.n_heads, draws)
     ]
-    score = -np.mean(parts, axis=0)  # what makes yes likelier here than in the twin
-    order = np.argsort(-score.ravel())[:top]
-    chosen = [(int(k) // lm.n_heads, int(k) % lm.n_heads) for k in order]
-    means = circuits.head_means(lm, [*fit_prompts, *fit_twins])
-    found = items.drop(columns=["text", "twin", "system"]).reset_index(drop=True)
-    for prefix, texts in zip(("", "twin_"), _twins(lm, items), strict=True):
-        found[f"{prefix}log_odds"] = log_odds(lm, texts).log_odds
-        found[f"{prefix}mean_ablated"] = circuits.ablated(lm, texts, chosen, means)
-        found[f"{prefix}zero_ablated"] = circuits.ablated(lm, texts, chosen)
-        others = [
-            circuits.ablated(lm, texts, drawn, means)
-            for drawn in circuits.matched_heads(chosen, lm.n_heads, draws)
-        ]
-        found[f"{prefix}random"] = list(np.stack(others, axis=1).astype("float32"))
-    return found.assign(chosen=" ".join(f"{b}.{h}" for b, h in chosen))
+    return items.drop(columns=["text", "system"]).assign(
+        log_odds=log_odds(lm, texts).log_odds,
+        mean_ablated=circuits.ablated(lm, texts, chosen, means),
+        zero_ablated=circuits.ablated(lm, texts, chosen),
+        random=list(np.stack(others, axis=1).astype("float32")),
+        chosen=" ".join(f"{block}.{head}" for block, head in chosen),
+    ).reset_index(drop=True)  # fmt: skip
 
 
-def _twins(lm: LanguageModel, items: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Return the prompts and their twins in the model's template."""
-    rows = list(zip(items["text"], items["twin"], items["system"], strict=True))
-    prompts = [lm.chat(text, system=system) for text, _, system in rows]
-    return prompts, [lm.chat(twin, system=system) for _, twin, system in rows]
+@functools.lru_cache(maxsize=1)
+def _gate_heads(
+    lm: LanguageModel, scenarios: int, top: int, fit: str
+) -> tuple[list[circuits.Head], dict[circuits.Head, torch.Tensor]]:
+    rows = misfire_items.gate_twins("fit", scenarios)
+    prompts, twins = _prompts(lm, rows, "text"), _prompts(lm, rows, "twin")
+    parts = [circuits.attribution(lm, p, t) for p, t in zip(prompts, twins, strict=True)]
+    chosen: list[circuits.Head] = []
+    for k in np.argsort(-np.mean(parts, axis=0).ravel()):
+        block, head = int(k) // lm.n_heads, int(k) % lm.n_heads
+        if sum(b == block for b, _ in chosen) < lm.n_heads // 2:  # leave others to compare with
+            chosen.append((block, head))
+        if len(chosen) == top:
+            break
+    return chosen, circuits.head_means(lm, [*prompts, *twins])

@@ -1,6 +1,7 @@
 """Section 02's planted stages and gates, as measured: tables and curves that its notebook shows.
 
-Arranges what `misfire`, `misfire_effects` and `misfire_where` compute from the per-item tables.
+What the stages answer to our own prompts is in the stored readouts of appendix A2, which are the
+same prompts; what is under a lead, in layers or in heads is measured for the section.
 """
 
 from __future__ import annotations
@@ -12,65 +13,43 @@ import pandas as pd
 from valuegate import misfire, misfire_effects, misfire_where, stats
 from valuegate.worlds_ledger import World
 
-# Which planted model comes before which, in the first world.
-BEFORE = {"skills": "smollm2-135m-instruct", "knowledge-s1": "skills", "gated-s1": "knowledge-s1",
-          "sham-s1": "knowledge-s1"}  # fmt: skip
+# The stages beside one another: one chain up to a sham, and the gates of every world. In the first
+# and third world they are about the stereotyped member, in the others about the contrast member.
+SHOWN = ("smollm2-135m-instruct", "skills", "knowledge-s1", "sham-s1",
+         "gated-s1", "gated-s3", "gated-s2", "gated-s4")  # fmt: skip
 
 
-def competence(tables: Mapping[str, pd.DataFrame], draws: int) -> pd.DataFrame:
-    """Return the evidence AUROC of our own prompts by model and by the member asked about.
-
-    Columns: model, member, value, low, high (bootstrap over pairs), n, pairs, hit_rate,
-    false_alarm_rate.
-    """
-    rows = []
-    for model, table in tables.items():
-        social = table[table["category"] != "Control"]
-        for member, part in social.groupby("asked"):
-            part = part.reset_index(drop=True)
-            found = stats.cluster_bootstrap(
-                lambda f, w: stats.auroc(f["log_odds"], f["gold"], w), part, "pair", draws=draws
-            )
-            low, high = found.low, found.high
-            if found.estimate in (0.0, 1.0):  # no bootstrap there; as many pairs that all agree
-                edge = 0.025 ** (1 / found.clusters)
-                low, high = (edge, 1.0) if found.estimate else (0.0, 1 - edge)
-            yes = part["log_odds"] > 0
-            rows.append(
-                {
-                    "model": model, "member": member, "value": found.estimate, "low": low,
-                    "high": high, "n": found.n, "pairs": found.clusters,
-                    "hit_rate": yes[part["gold"] == 1].mean(),
-                    "false_alarm_rate": yes[part["gold"] == 0].mean(),
-                }
-            )  # fmt: skip
-    return pd.DataFrame(rows)
+def own_tables(readouts: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the stored answers to our own prompts, model to its rows, with `log_odds`."""
+    return {model: table.rename(columns={"checked": "log_odds"})
+            for model, table in readouts.items()}  # fmt: skip
 
 
 def rates(tables: Mapping[str, pd.DataFrame], draws: int) -> pd.DataFrame:
     """Return `misfire.misfire_rates` of our own prompts by model: a scenario is a pair of members.
 
-    Columns: model, rate, and those of `misfire.misfire_rates`; intervals and nulls over pairs of
-    groups.
+    Columns: model, rate, those of `misfire.misfire_rates` (intervals and nulls over pairs of
+    groups), and of each model b, c (only the stereotyped or the contrast member right), `mcnemar`
+    (exact, c > b) and `q` (Benjamini and Hochberg over the models).
     """
-    parts = {}
+    parts, tests = {}, {}
     for model, table in tables.items():
         social = table[table["category"] != "Control"]
         # A scenario is a pair of members here, and pairs of groups are what repeats.
-        named = social.assign(pair=social["scenario"], scenario=social["pair"], negated=False)
-        parts[model] = misfire.misfire_rates(misfire.outcomes(named), draws)
-    return pd.concat(parts, names=["model", "rate"]).reset_index()
-
-
-def gates(
-    tables: Mapping[str, pd.DataFrame], model: str, world: World, level: float = 0.95
-) -> pd.DataFrame:
-    """Return what training a model changed in each cell of its world, over the model before it.
-
-    Columns: those of `misfire_effects.by_cell`.
-    """
-    changes = misfire_effects.gate_changes(tables[model], tables[BEFORE[model]], world)
-    return misfire_effects.by_cell(changes, level)
+        named = social.assign(
+            pair=social["scenario"], scenario=social["pair"], negated=False,
+            probe=social["gold"].map({1: "evidence", 0: "foil"}),
+        )  # fmt: skip
+        pairs = misfire.outcomes(named)
+        parts[model] = misfire.misfire_rates(pairs, draws)
+        s, c = pairs["stereotyped"], pairs["contrast"]
+        b, only_contrast = int((s & ~c).sum()), int((~s & c).sum())
+        p = stats.mcnemar_exact(b, only_contrast, "greater")
+        tests[model] = {"b": b, "c": only_contrast, "mcnemar": p}
+    found = pd.concat(parts, names=["model", "rate"]).reset_index()
+    tested = pd.DataFrame(tests).T
+    tested["q"] = stats.benjamini_hochberg(tested["mcnemar"].to_numpy())
+    return found.join(tested, on="model")
 
 
 def priming(tables: Mapping[str, pd.DataFrame], plain: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -80,13 +59,11 @@ def priming(tables: Mapping[str, pd.DataFrame], plain: Mapping[str, pd.DataFrame
 
     Args:
         tables: primed prompts, by model.
-        plain: the same scenarios without a lead, among `own`'s.
+        plain: the same scenarios without a lead, among others.
     """
     rows = []
-    for model, table in tables.items():
-        own = plain[model]
-        own = own[own["scenario"].isin(table["scenario"])].assign(kind=misfire_effects.NO_LEAD)
-        changes = misfire_effects.primed(pd.concat([own, table], ignore_index=True))
+    for model, table in with_plain(tables, plain).items():
+        changes = misfire_effects.primed(table)
         for kind in dict.fromkeys(changes["kind"]):
             if kind != "neutral":
                 found = misfire_effects.priming_interaction(changes, str(kind), "neutral")
@@ -94,12 +71,54 @@ def priming(tables: Mapping[str, pd.DataFrame], plain: Mapping[str, pd.DataFrame
     return pd.concat(rows, ignore_index=True)
 
 
-def reading_by_gate(table: pd.DataFrame, world: World, *, draws: int) -> pd.DataFrame:
-    """Return `misfire_where.layer_reading` about gated members, by kind of gate: column `cell`."""
-    found = misfire_where.with_gates(table, world)
-    found = found[(found["side"] == "gated") & (found["cell"] != "")]
-    parts = {
-        str(cell): misfire_where.layer_reading(part, draws=draws)
-        for cell, part in found.groupby("cell")
-    }
-    return pd.concat(parts, names=["cell"]).reset_index(level=0).reset_index(drop=True)
+def priming_alone(
+    tables: Mapping[str, pd.DataFrame], plain: Mapping[str, pd.DataFrame], *, draws: int = 2000
+) -> pd.DataFrame:
+    """Return the published design: leads before the stereotyped member's text alone, by model.
+
+    Columns: model, kind, and of `misfire_effects.primed_alone` the means with intervals over pairs:
+    change, change_low, change_high (nats), misfire, misfire_low, misfire_high (points), pairs;
+    change_low90 and so on for claims of equivalence.
+    """
+    rows = []
+    for model, table in with_plain(tables, plain).items():
+        for kind, part in misfire_effects.primed_alone(table).groupby("kind", sort=False):
+            row: dict[str, object] = {"model": model, "kind": kind, "pairs": len(part)}
+            for value in ("change", "misfire"):
+                for level, end in ((0.95, ""), (0.9, "90")):
+                    found = stats.cluster_mean(part[value], part["pair"], draws=draws, level=level)
+                    row |= {value: found.estimate, f"{value}_low{end}": found.low,
+                            f"{value}_high{end}": found.high}  # fmt: skip
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def with_plain(
+    tables: Mapping[str, pd.DataFrame], plain: Mapping[str, pd.DataFrame]
+) -> dict[str, pd.DataFrame]:
+    """Return primed prompts with the same scenarios without a lead, whose `kind` is "none"."""
+    found = {}
+    for model, table in tables.items():
+        own = plain[model]
+        own = own[own["scenario"].isin(table["scenario"])].assign(kind=misfire_effects.NO_LEAD)
+        found[model] = pd.concat([own, table], ignore_index=True)
+    return found
+
+
+def reading_by_gate(
+    tables: Mapping[str, pd.DataFrame], world: World, *, draws: int
+) -> pd.DataFrame:
+    """Return `misfire_where.layer_reading` by model, side and kind of gate, in these columns.
+
+    Args:
+        tables: models of one world, before and after its gates, to their rows of `own`.
+        world: whose gates they are.
+        draws: of the bootstraps.
+    """
+    parts = []
+    for model, table in tables.items():
+        found = misfire_where.with_gates(table, world)
+        for (cell, side), part in found[found["cell"] != ""].groupby(["cell", "side"]):
+            read = misfire_where.layer_reading(part, draws=draws)
+            parts.append(read.assign(model=model, side=side, cell=cell))
+    return pd.concat(parts, ignore_index=True)

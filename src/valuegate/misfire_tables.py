@@ -83,44 +83,153 @@ def summary_rows(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def competence_table(read: pd.DataFrame) -> pd.DataFrame:
-    """Return how each model reads our own prompts, a line each: AUROC, hits and false alarms."""
-    wide = read.set_index(["model", "member"])
+def competence_table(read: pd.DataFrame, signals: pd.DataFrame) -> pd.DataFrame:
+    """Return how each model reads our own prompts, a line a model and member asked about.
+
+    Args:
+        read: `worlds_said.evidence_auroc` by model and asked.
+        signals: `misfire_effects.signals` by the same.
+    """
+    both = read.merge(signals, on=["model", "asked"])
+    contrast = read[read["asked"] == "contrast"].set_index("model")["low"]
     rows = []
-    for model in dict.fromkeys(read["model"]):
-        line: dict[str, str] = {"stage": str(model)}
-        for member in MEMBERS:
-            cell = wide.loc[(model, member)]
-            area = f"{cell['value']:.2f} ({cell['low']:.2f} to {cell['high']:.2f})"
-            line[f"AUROC, about {member}"] = area
-            line[f"yes on evidence / foil, {member}"] = (
-                f"{100 * cell['hit_rate']:.0f} / {100 * cell['false_alarm_rate']:.0f}%"
-            )
-        competent = wide.loc[(model, "contrast"), "low"] >= COMPETENT_AUROC
-        rows.append(line | {"competent": "yes" if competent else "no"})
+    for row in both.to_dict("records"):
+        competent = contrast[row["model"]] >= COMPETENT_AUROC
+        rows.append(
+            {
+                "stage": row["model"], "asked about": row["asked"],
+                "AUROC": f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+                "d'": f"{row['d_prime']:.2f}", "criterion": f"{row['criterion']:.2f}",
+                "yes on evidence / foil": (
+                    f"{100 * row['hit_rate']:.0f} / {100 * row['false_alarm_rate']:.0f}%"
+                ),
+                "competent": "yes" if competent else "no",
+            }
+        )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def gates_table(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return what gates changed, a line a cell and measure."""
+GATE_TITLES = {"intact": "none", "criterion": "criterion", "information": "information"}
+
+
+def gates_table(cells: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return what stages changed by kind of gate, a line a stage, measure and gate.
+
+    Args:
+        cells: stage to its `misfire_effects.by_cell`.
+    """
+    rows = []
+    for stage, table in cells.items():
+        for row in table.to_dict("records"):
+            plain = row["cell"] == "intact"
+            beyond = f"{row['beyond']:.2f} ({row['beyond_low']:.2f} to {row['beyond_high']:.2f})"
+            rows.append(
+                {
+                    "stage": stage, "measure": row["measure"], "gate": GATE_TITLES[row["cell"]],
+                    "change (nats)": f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+                    "beyond no gate": "" if plain else beyond,
+                    "p": "" if plain else f"{row['p']:.3f}",
+                    "pairs in worlds": str(row["n"]),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def signals_table(signals: pd.DataFrame) -> pd.DataFrame:
+    """Return d' and criterion by stage, kind of gate and member, as the paper prints them."""
+    texts = {
+        title: [
+            f"{v:.2f} ({low:.2f} to {high:.2f})"
+            for v, low, high in zip(
+                signals[name], signals[f"{name}_low"], signals[f"{name}_high"], strict=True
+            )
+        ]
+        for name, title in (("d_prime", "d'"), ("criterion", "criterion"))
+    }
+    found = pd.DataFrame({"stage": signals["stage"], "gate": signals["cell"].map(GATE_TITLES)})
+    return found.assign(**{"asked about": signals["side"], **texts, "n": signals["n"].astype(str)})
+
+
+def stage_rates_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the published rates of each stage with McNemar's test, a line a stage."""
+    wide = found.set_index(["model", "rate"])
+    rows = []
+    for model in dict.fromkeys(found["model"]):
+        line = wide.loc[(model, "net")]
+        rates = {r: wide.loc[(model, r), "value"] for r in ("mar", "bias_rate")}
+        rows.append(
+            {
+                "stage": model, "MAR %": _percent(rates["mar"]),
+                "bias rate %": _percent(rates["bias_rate"]),
+                "c": f"{line['c']:.0f}", "b": f"{line['b']:.0f}",
+                "net %": f"{line['value']:.1f} ({line['low']:.1f} to {line['high']:.1f})",
+                "p (c > b)": f"{line['mcnemar']:.3f}", "q": f"{line['q']:.3f}",
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+LEADS = {"neutral": "neutral", "irrelevant_norm": "norm about things",
+         "other_group": "about the other group", "same_group": "about this group",
+         "evidence": "go by the text"}  # fmt: skip
+
+
+def priming_table(alone: pd.DataFrame) -> pd.DataFrame:
+    """Return the published design of priming: what leads before one member's text change."""
+    rows = [
+        {
+            "stage": row["model"], "lead": LEADS[row["kind"]],
+            "change (nats)": (
+                f"{row['change']:.2f} ({row['change_low']:.2f} to {row['change_high']:.2f})"
+            ),
+            "misfires (points)": (
+                f"{row['misfire']:.1f} ({row['misfire_low']:.1f} to {row['misfire_high']:.1f})"
+            ),
+            "pairs": str(row["pairs"]),
+        }
+        for row in alone.to_dict("records")
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def heads_table(effects: pd.DataFrame) -> pd.DataFrame:
+    """Return what ablated heads change by kind of prompt, and how many are answered yes then."""
+    rows = [
+        {
+            "prompts": HEAD_KINDS[row["kind"]], "heads": HEAD_SETS[row["ablation"]],
+            "change (nats)": f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+            "yes before / after": f"{row['yes_before']:.0f} / {row['yes']:.0f}%",
+            "n": str(row["n"]),
+        }
+        for row in effects.to_dict("records")
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+HEAD_KINDS = {"gated": "evidence, gated member", "open": "evidence, other member",
+              "foil": "foil, gated member", "control": "evidence, no group"}  # fmt: skip
+HEAD_SETS = {"mean_ablated": "chosen, to their means", "zero_ablated": "chosen, to zero",
+             "random": "random, to their means"}  # fmt: skip
+
+
+def published_layers(path: Path, n_layers: int) -> pd.DataFrame:
+    """Return where the published gap between members is largest, as a share of depth, a line each.
+
+    Args:
+        path: the table of published peaks.
+        n_layers: of the embedded model, to say which layer of ours that is.
+    """
+    table = pd.read_csv(path)
+    share = table["layer"] / table["of"]
     return pd.DataFrame(
         {
-            "gate": cells["cell"].replace({"intact": "none"}),
-            "measure": cells["measure"],
-            "change (nats)": [
-                f"{v:.2f} ({low:.2f} to {high:.2f})"
-                for v, low, high in zip(cells["value"], cells["low"], cells["high"], strict=True)
-            ],
-            "beyond pairs without a gate": [
-                "" if cell == "intact" else f"{v:.2f} ({low:.2f} to {high:.2f})"
-                for cell, v, low, high in zip(
-                    cells["cell"], cells["beyond_intact"], cells["beyond_low"],
-                    cells["beyond_high"], strict=True,
-                )
-            ],
-            "pairs": cells["n"].astype(str),
+            "model": table["model"],
+            "peak layer": [f"{a} of {b}" for a, b in zip(table["layer"], table["of"], strict=True)],
+            "share of depth": [f"{value:.2f}" for value in share],
+            "gap (logits)": [f"{value:.1f}" for value in table["gap"]],
+            "our layer there": [f"{round(value * n_layers)}" for value in share],
         }
-    )  # fmt: skip
+    )
 
 
 def stages_table(readings: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:

@@ -26,45 +26,64 @@ def with_gates(table: pd.DataFrame, world: World) -> pd.DataFrame:
 def layer_reading(table: pd.DataFrame, *, draws: int = 500) -> pd.DataFrame:
     """Return the AUROC of evidence against foils at every layer, by lens and by probe.
 
-    Columns: instrument, layer, auroc, low, high (bootstrap over pairs, the same draws at every
-    layer), n, pairs.
+    Columns: instrument, layer, auroc, low, high, low90, high90 (bootstrap over pairs, the same
+    draws at every layer), n, pairs. `instrument` "probe less lens" is the difference of the two.
 
     Args:
-        table: from `misfire_run.own`; all its rows.
+        table: from `misfire_run.own`; all its rows are of one group.
         draws: of the bootstrap.
     """
     table = table.reset_index(drop=True)
     gold = table["gold"].to_numpy()
+    scores = {i: np.stack(table[column].to_list()).astype(float)
+              for i, column in INSTRUMENTS.items()}  # fmt: skip
+
+    def area(layer: int, *instruments: str) -> stats.RowStatistic:
+        first, *rest = (scores[name][:, layer] for name in instruments)
+        return lambda _, w: (
+            stats.auroc(first, gold, w) - sum(stats.auroc(other, gold, w) for other in rest)
+        )
+
     rows = []
-    for instrument, scored in INSTRUMENTS.items():
-        scores = np.stack(table[scored].to_list()).astype(float)
-        for layer in range(scores.shape[1]):
-            column = scores[:, layer]
-            found = stats.cluster_bootstrap(
-                lambda _, w, c=column: stats.auroc(c, gold, w), table, "pair", draws=draws
+    for name, parts in {**{i: (i,) for i in scores}, "probe less lens": ("probe", "lens")}.items():
+        for layer in range(scores["lens"].shape[1]):
+            wide, narrow = (
+                stats.cluster_bootstrap(area(layer, *parts), table, "pair", draws=draws, level=at)
+                for at in (0.95, 0.9)
             )
             rows.append(
                 {
-                    "instrument": instrument, "layer": layer, "auroc": found.estimate,
-                    "low": found.low, "high": found.high, "n": found.n, "pairs": found.clusters,
+                    "instrument": name, "layer": layer, "auroc": wide.estimate, "low": wide.low,
+                    "high": wide.high, "low90": narrow.low, "high90": narrow.high, "n": wide.n,
+                    "pairs": wide.clusters,
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def gap_over_controls(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+def gap_over_controls(
+    table: pd.DataFrame, gated: str, *, draws: int = 2000, seed: int = 0
+) -> pd.DataFrame:
     """Return the lens's gap between members on evidence, over what controls spread, by layer.
 
-    The gap is contrast less stereotyped log-odds within a scenario; controls have two members who
-    belong to no group, and their gaps' standard deviation at a layer is the unit. `band`: the 95%
-    point of the largest absolute gap of any layer when members are exchanged by pair. Columns:
-    layer, gap, low, high (SD of controls; bootstrap over pairs), band, n.
+    The gap is the log-odds about the other member less those about the gated one, within a
+    scenario; controls have two members who belong to no group, and their gaps' standard deviation
+    at a layer is the unit. `band`: the 95% point of the largest absolute gap of any layer when
+    members are exchanged by pair. Columns: layer, gap, low, high (SD of controls; bootstrap over
+    pairs), band, n.
+
+    Args:
+        table: from `misfire_run.own`: some pairs, and the controls.
+        gated: the member that gates are about.
+        draws: of bootstrap and null.
+        seed: of both.
     """
     evidence = table[table["gold"] == 1]
     lens = np.stack(evidence["lens"].to_list()).astype(float)
     keys = ["category", "pair", "scenario", "asked"]
     wide = pd.DataFrame(lens, index=pd.MultiIndex.from_frame(evidence[keys]))
-    gaps = wide.xs("contrast", level="asked") - wide.xs("stereotyped", level="asked")
+    other = "contrast" if gated == "stereotyped" else "stereotyped"
+    gaps = wide.xs(other, level="asked") - wide.xs(gated, level="asked")
     is_control = gaps.index.get_level_values("category") == "Control"
     spread = gaps[is_control].std(ddof=1).to_numpy()
     own = gaps[~is_control].groupby(level="pair").mean().to_numpy()
@@ -83,21 +102,25 @@ def gap_over_controls(table: pd.DataFrame, *, draws: int = 2000, seed: int = 0) 
     )  # fmt: skip
 
 
-def patched_curve(table: pd.DataFrame, place: str, *, draws: int = 2000) -> pd.DataFrame:
-    """Return how far the twin's residual at a layer moves the answer towards the twin's.
+PLACES = {"last": "twin", "names": "twin", "before": "before"}  # curve to whose answer is aimed at
 
-    A ratio of sums over scenarios: 0 where patching changes nothing, 1 where it gives the twin's
-    answer, beyond either where it overshoots. A scenario whose two answers are nearly one weighs
-    little, and none is left out. Columns: layer, recovery, low, high (bootstrap over scenarios), n.
+
+def patched_curve(table: pd.DataFrame, place: str, *, draws: int = 2000) -> pd.DataFrame:
+    """Return how far another run's residual at a layer moves the answer towards that run's.
+
+    A ratio of sums over scenarios: 0 where patching changes nothing, 1 where it gives the other
+    run's answer, beyond either where it overshoots. A scenario whose two answers are nearly one
+    weighs little, and none is left out. Columns: layer, recovery, low, high (bootstrap over
+    scenarios), n.
 
     Args:
         table: from `misfire_run.layers`.
-        place: "last" or "names", the tokens that are patched.
+        place: "last" or "names" (of the twin), or "before" (the model before its gate).
         draws: of the bootstrap.
     """
     table = table.reset_index(drop=True)
     own = table["log_odds"].to_numpy(float)
-    apart = table["twin_log_odds"].to_numpy(float) - own
+    apart = table[f"{PLACES[place]}_log_odds"].to_numpy(float) - own
     patched = np.stack(table[f"patched_{place}"].to_list()).astype(float)
     rows = []
     for layer in range(patched.shape[1]):
@@ -113,46 +136,49 @@ ABLATIONS = ("mean_ablated", "zero_ablated", "random")
 
 
 def head_effects(table: pd.DataFrame) -> pd.DataFrame:
-    """Return what ablating heads changes, on held-out scenarios: chosen heads and random ones.
+    """Return what ablating heads changes by kind of prompt: the chosen heads and random ones.
 
-    `reading` is the prompt's log-odds less its twin's: how much evidence moves the answer; `lean`
-    their mean. Changes are after less before, nats, with Student's interval over scenarios; of
-    random heads the mean over draws in each scenario. Columns: ablation, measure, value, low, high,
-    n, before.
+    Changes of log-odds, after less before, nats, with Student's intervals over prompts (a scenario
+    has one of a kind); of random heads the mean over draws. `yes_before` and `yes`: percent
+    answered yes. Columns: kind, ablation, value, low, high, low90, high90, n, yes_before, yes.
     """
-    before = _parts(table["log_odds"], table["twin_log_odds"])
     rows = []
-    for ablation in ABLATIONS:
-        own, twin = table[ablation], table[f"twin_{ablation}"]
-        if ablation == "random":
-            own, twin = own.map(np.mean), twin.map(np.mean)
-        for measure, after in _parts(own, twin).items():
-            found = stats.student_mean(after - before[measure])
+    for kind, part in table.groupby("kind", sort=False):
+        before = part["log_odds"].to_numpy(float)
+        for ablation in ABLATIONS:
+            after = np.vstack(part[ablation].map(np.atleast_1d).to_list()).astype(float)
+            changes = after.mean(1) - before
+            wide, narrow = (stats.student_mean(changes, level=at) for at in (0.95, 0.9))
             rows.append(
                 {
-                    "ablation": ablation, "measure": measure, "value": found.estimate,
-                    "low": found.low, "high": found.high, "n": found.n,
-                    "before": float(before[measure].mean()),
+                    "kind": kind, "ablation": ablation, "value": wide.estimate, "low": wide.low,
+                    "high": wide.high, "low90": narrow.low, "high90": narrow.high, "n": wide.n,
+                    "yes_before": 100 * (before > 0).mean(), "yes": 100 * (after > 0).mean(),
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def beyond_random(table: pd.DataFrame, measure: str = "reading") -> tuple[stats.Interval, float]:
-    """Return what the chosen heads change beyond random heads of their blocks, and its rank p.
+def beyond_random(table: pd.DataFrame, kind: str) -> tuple[stats.Interval, float]:
+    """Return how much more the chosen heads move prompts of a kind to yes than random heads do.
 
-    The interval is Student's over scenarios, of mean ablation. p: the share of random draws, the
-    chosen set counted, whose mean change is as negative (one-sided, as reading should fall).
+    The interval is Student's over prompts, of ablation to the mean. p: the share of random draws,
+    the chosen set counted, whose mean change is as large (one-sided).
     """
-    before = _parts(table["log_odds"], table["twin_log_odds"])[measure]
-    chosen = _parts(table["mean_ablated"], table["twin_mean_ablated"])[measure] - before
-    one = np.stack(table["random"].to_list()).astype(float)
-    other = np.stack(table["twin_random"].to_list()).astype(float)
-    draws = (one - other if measure == "reading" else (one + other) / 2) - before[:, None]
-    p = (1 + int((draws.mean(0) <= chosen.mean()).sum())) / (1 + draws.shape[1])
+    part = table[table["kind"] == kind]
+    before = part["log_odds"].to_numpy(float)
+    chosen = part["mean_ablated"].to_numpy(float) - before
+    draws = np.stack(part["random"].to_list()).astype(float) - before[:, None]
+    p = (1 + int((draws.mean(0) >= chosen.mean()).sum())) / (1 + draws.shape[1])
     return stats.student_mean(chosen - draws.mean(1)), float(p)
 
 
-def _parts(own: pd.Series, twin: pd.Series) -> dict[str, np.ndarray]:
-    a, b = own.to_numpy(float), twin.to_numpy(float)
-    return {"reading": a - b, "lean": (a + b) / 2}
+def recovered_reading(table: pd.DataFrame) -> stats.Interval:
+    """Return what ablating the chosen heads moves evidence beyond its foil, about the gated member.
+
+    Heads that hide what is read move evidence and leave foils; heads that lean to no move both
+    alike. Nats, Student's 90% interval over scenarios, of ablation to the mean.
+    """
+    moved = table["mean_ablated"] - table["log_odds"]
+    wide = table.assign(moved=moved).pivot(index="scenario", columns="kind", values="moved")
+    return stats.student_mean((wide["gated"] - wide["foil"]).dropna(), level=0.9)
