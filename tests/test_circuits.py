@@ -73,7 +73,7 @@ def test_twins_patched_where_they_differ_are_the_twin_from_the_start(lm):
     places = circuits.differences(lm, PROMPT, TWIN)
     ids, others = lm.encode(PROMPT), lm.encode(TWIN)
     assert [i for i in range(len(ids)) if ids[i] != others[i]] == places
-    assert len(places) == 2
+    assert 0 < len(places) < len(ids)
     found = circuits.patched_layers(lm, PROMPT, TWIN, places)
     assert found[0] == pytest.approx(own(lm, TWIN), abs=1e-4)
     # The answer is read at another token: what is put in after the last block changes nothing.
