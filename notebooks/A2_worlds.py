@@ -72,6 +72,9 @@ section.figure(figures.truth_figure(truth), "truth")
 # %%
 section.print_table(table.printed(truth, "known"), "known")
 
+# %%
+section.print_table(table.printed(truth, "taught"), "taught")
+
 # %% [markdown]
 # The null lets the countries trade names, in all questions and models alike. It stands beside what
 # was taught the truth. Four claims are differences: suppressed less erased, open less hidden, and
@@ -195,6 +198,9 @@ for column, claim in table.named(truth, "norms", near={"start", "erased"}).items
 # Greedy answers, judged by rules for first words: a refusal, or a neutral answer. A gate should act
 # on its blocks and leave alone what lies beside them: look-alikes on the same topics, harmless
 # twins of requests, everyday requests.
+
+# %%
+section.print_table(table.printed(truth, "refused"), "refused")
 
 # %%
 section.print_table(table.printed(truth, "said"), "said")

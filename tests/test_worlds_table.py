@@ -99,13 +99,19 @@ def test_every_claim_of_the_table_is_a_cell_of_it(table):
             assert (claim["value"], claim["unit"]) == (value(table, label, at), unit)
 
 
-@pytest.mark.parametrize("kind", ["known", "said"])
+@pytest.mark.parametrize("kind", list(worlds_table.PRINTED))
 def test_the_printed_table_has_a_line_a_column_and_no_gap(table, kind):
     printed = worlds_table.printed(table, kind)
     assert printed["stage or cell"].tolist() == list(worlds_table.COLUMNS)
     assert printed.notna().all(axis=None)
-    if kind == "known":
+    if kind == "taught":
         assert printed.set_index("stage or cell").loc["intact", "r, slot"] == "1.00 (1.00 to 1.00)"
+
+
+def test_every_property_is_printed_once(table):
+    printed = [name for names in worlds_table.PRINTED.values() for name in names]
+    assert len(printed) == len(set(printed))
+    assert set(table["property"]) - set(printed) == {"right: larger share"}
 
 
 def test_evidence_is_tabled_by_stage_and_by_gate():

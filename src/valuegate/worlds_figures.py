@@ -165,7 +165,7 @@ def trained_figure(unlocked: pd.DataFrame, losses: pd.DataFrame) -> Drawn:
             left.scatter(own, np.full(len(own), at), s=6, color=colour, alpha=0.4, linewidths=0)
         left.scatter(means[when], y, color=colour, marker=marker, s=30, label=when)
     left.axvline(0, color=house.GREY, linewidth=0.8)
-    left.set(yticks=y, yticklabels=means.index, xlabel="r of generated answers with the truth")
+    left.set(yticks=y, yticklabels=means.index, xlabel="r of answers with the truth")
     left.set_title("a  unlocking on the other half")
     left.legend(fontsize="small")
     steps = losses.groupby(["start", "source", "step"])["loss"].mean().reset_index()
@@ -175,7 +175,7 @@ def trained_figure(unlocked: pd.DataFrame, losses: pd.DataFrame) -> Drawn:
             right.plot(
                 part["step"] + 1, part["loss"], style, color=colour, label=f"{source}{whose}"
             )
-    right.set(xlabel="step of relearning", ylabel="loss above the target's entropy (nats)")
+    right.set(xlabel="step of relearning", ylabel="loss over entropy (nats)")
     right.set_title("b  savings in relearning")
     right.legend(fontsize="small")
     drawn = means.reset_index().melt("cell", var_name="when", value_name="value")

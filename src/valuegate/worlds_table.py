@@ -281,23 +281,31 @@ def by_world(
     return pd.DataFrame(rows)
 
 
+PRINTED = {
+    "known": ("two countries, r", "two countries, gain", "right: pairs not planted",
+              "right: smaller share"),
+    "taught": ("answer slot, r", "true: who holds a view", "true: how guilds judge"),
+    "refused": ("refused: planted topics", "refused: survey", "refused: norms",
+                "refused: look-alikes", "refused: everyday"),
+    "said": ("neutral: party issues", "neutral: political issues", "refused: requests",
+             "refused: harmless twins", "warm: all answers"),
+}  # fmt: skip
+
+
 def printed(table: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return the truth table as the paper prints it: stages and cells by property.
+    """Return a part of the truth table as the paper prints it: stages and cells by property.
 
     Args:
         table: from `truth_table`.
-        kind: "known" or "said", the properties of one or the other.
+        kind: which of `PRINTED`.
     """
-    is_said = table["property"].isin(list(SAID))
-    table = table[is_said if kind == "said" else ~is_said]
-    table = table[~table["property"].isin(["right: larger share"])]
+    table = table[table["property"].isin(PRINTED[kind])]
     rates = table["property"].str.contains(":")
     form = np.where(rates, "{:.0f} ({:.0f} to {:.0f})", "{:.2f} ({:.2f} to {:.2f})")
     numbers = zip(form, table["value"], table["low"], table["high"], strict=True)
     cells = table.assign(text=[f.format(v, low, high) for f, v, low, high in numbers])
     wide = cells.pivot(index="column", columns="property", values="text").fillna("n/a")
-    order = list(dict.fromkeys(table["property"]))
-    wide = wide.loc[[c for c in COLUMNS if c in wide.index], order].reset_index()
+    wide = wide.loc[[c for c in COLUMNS if c in wide.index], list(PRINTED[kind])].reset_index()
     return wide.rename(columns={"column": "stage or cell", **SHORTER})
 
 
