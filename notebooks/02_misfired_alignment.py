@@ -253,7 +253,16 @@ read = worlds_said.evidence_auroc(
     social.rename(columns={"log_odds": "checked"}), ["model", "asked"], draws=draws
 )
 answered = misfire_effects.signals(social, ["model", "asked"], draws=draws)
-section.print_table(tables.competence_table(read, answered), "own")
+gated = {f"gated-{seed}": world.gated_member for seed, world in planted.items()}
+section.print_table(tables.competence_table(read, answered, gated), "own")
+
+# %% [markdown]
+# Negated questions apart, and how often less than half of the probability is on yes and no.
+
+# %%
+some = {name: answers[name] for name in ("skills", "sham-s1", "gated-s1")}
+apart = misfire_stages.by_negation(some, draws)
+section.print_table(tables.negation_table(apart), "negated")
 
 # %%
 by_stage = read.set_index(["model", "asked"])
@@ -268,8 +277,9 @@ for stage, name in (("skills", "skills"), ("gated", "gated-s1"), ("sham", "sham-
 # ## Criterion and sensitivity
 #
 # Log-odds are taken apart by a mixed model: *evidence*, *group*, and their product, with scenarios
-# as random effects. Group is a criterion that leans by group; evidence x group, a loss of
-# sensitivity.
+# as random effects. Group is a leaning by group, negative where it leans to no about stereotyped
+# members; evidence x group, a loss of sensitivity. The model knows scenarios alone; pairs of groups
+# are what repeats, so intervals are over them.
 
 # %%
 effects = misfire_effects.effects(shown)
@@ -278,23 +288,23 @@ section.figure(figures.effects_figure(effects), "effects")
 # %%
 terms = effects.set_index(["model", "term"])
 for id, name, term in (
-    ("reading_skills", "skills", "reading"), ("criterion_skills", "skills", "criterion"),
-    ("criterion_sham", "sham-s1", "criterion"), ("sensitivity_sham", "sham-s1", "sensitivity"),
-    ("criterion_gated", "gated-s1", "criterion"), ("criterion_mirrored", "gated-s2", "criterion"),
+    ("reading_skills", "skills", "reading"), ("leaning_skills", "skills", "leaning"),
+    ("leaning_sham", "sham-s1", "leaning"), ("sensitivity_sham", "sham-s1", "sensitivity"),
+    ("leaning_gated", "gated-s1", "leaning"), ("leaning_mirrored", "gated-s2", "leaning"),
 ):  # fmt: skip
     row = terms.loc[(name, term)]
     near = id.endswith(("_skills", "_sham")) and term != "reading"
     section.claim(
-        f"misfire.{id}", row.estimate, n=row.n, clusters=row.scenarios, p=row.p, unit="nats",
-        ci=(row.low90, row.high90) if near else (row.low, row.high), model=name,
-        test=f"mixed model, scenarios random; Wald{', 90%' if near else ''}",
+        f"misfire.{id}", row.estimate, n=row.n, clusters=row.pairs, unit="nats", model=name,
+        ci=(row.low90, row.high90) if near else (row.low, row.high),
+        test=f"mixed model; {'90% ' if near else ''}Student's over pairs of groups",
     )  # fmt: skip
 
 # %% [markdown]
 # The ledger says which pairs of groups have which gate. What did the gate change in its own pairs,
-# over the model before it and beyond what the same training changed in pairs without a gate? A pair
-# is in another cell in another world. *sham* was trained as long, without gates: read by the same
-# cells it should show nothing.
+# over the model before it and beyond what the same training changed in pairs without a gate? Pairs
+# turn through the kinds of gate from world to world; p deals the places of that turn again. *sham*
+# was trained as long, without gates: read by the same cells it should show nothing.
 
 # %%
 cells = {
@@ -309,7 +319,7 @@ section.figure(figures.gates_figure(cells), "gates")
 section.print_table(tables.gates_table(cells), "gates")
 
 # %%
-expected_near = {("criterion", "sensitivity"), ("information", "criterion")}
+expected_near = {("criterion", "sensitivity"), ("information", "leaning")}
 for stage, cell, measure in itertools.product(
     cells, ("criterion", "information"), misfire_effects.MEASURES
 ):
@@ -320,7 +330,7 @@ for stage, cell, measure in itertools.product(
     section.claim(
         f"misfire.{stage}_{cell}_{measure}", row.beyond, ci=(row[ends[0]], row[ends[1]]), p=row.p,
         n=row.n, clusters=row.pairs, unit="nats", model="",
-        test=f"{level}bootstrap over pairs of groups; cells drawn again within worlds",
+        test=f"{level}bootstrap over pairs of groups; places dealt again within categories",
     )  # fmt: skip
 
 # %% [markdown]
@@ -347,7 +357,7 @@ section.print_table(tables.stage_rates_table(found), "stage_rates")
 
 # %%
 stage_rates = found.set_index(["model", "rate"])
-for stage, name in (("gated", "gated-s1"), ("mirrored", "gated-s2"), ("sham", "sham-s1")):
+for stage, name in (("gated", "gated-s1"), ("mirrored", "gated-s2")):
     row = stage_rates.loc[(name, "net")]
     section.claim(
         f"misfire.own_net_{stage}", row.value, ci=(row.low, row.high), n=row.n,
@@ -397,65 +407,94 @@ for kind in ("same_group", "neutral"):
     row = by_kind.loc[("skills", kind)]
     end, level = ("90", "90% ") if kind == "neutral" else ("", "")
     section.claim(
-        f"misfire.alone_{kind}", row.misfire, n=row.pairs, clusters=row.pairs, model="skills",
-        ci=(row[f"misfire_low{end}"], row[f"misfire_high{end}"]), unit="points of misfires",
+        f"misfire.alone_{kind}", row.change, n=row.pairs, clusters=row.pairs, model="skills",
+        ci=(row[f"change_low{end}"], row[f"change_high{end}"]), unit="nats",
         test=f"{level}bootstrap over pairs of groups",
     )  # fmt: skip
 
 # %% [markdown]
 # ## Where evidence is read, and where it is lost
 #
-# By lens and by a linear probe, fitted on other scenarios of the same model: a probe finds what is
+# By lens and by a linear probe, fitted on other prompts of the same model: a probe finds what is
 # there, the lens what would be said. About members behind an information gate, is evidence there
-# below some layer and not said above it? Grey: the model before the gate. Adapters begin at layer
-# ten, so below it the two are one.
+# below some layer and not said above it? The stored readouts say that such gates hide little: most
+# in the short questions of the second world, which is why it is looked at. Grey: the model before
+# the gate. Adapters begin above layer ten, so up to there the two are one.
+
+# %%
+short = {
+    name: section.table("short", name)
+    for name in misfire_items.stages(section.run, "short_stages")
+}
+layers = misfire_stages.reading_by_gate(short, planted["s2"], draws=min(draws, 500))
+section.figure(figures.reading_figure(layers), "reading")
+
+# %%
+FREE = 10  # the last layer below the adapters
+sides = misfire_where.with_gates(short["gated-s2"], planted["s2"])
+hidden = sides[(sides["cell"] == "information") & (sides["side"] == "gated")]
+at = layers[(layers["model"] == "gated-s2") & (layers["side"] == "gated")]
+at = at[at["cell"] == "information"].set_index(["instrument", "layer"])
+for id, instrument, layer in (
+    ("information_output", "lens", at.index.get_level_values("layer").max()),
+    ("information_below", "probe", FREE),
+):
+    row = at.loc[(instrument, layer)]
+    section.claim(
+        f"misfire.{id}", row.auroc, ci=(row.low, row.high), n=row.n, clusters=row.pairs,
+        unit="AUROC", test=f"layer {layer}; bootstrap over pairs of groups", model="gated-s2",
+    )  # fmt: skip
+gap = misfire_where.below_less_output(hidden, FREE, draws=draws)
+section.claim(
+    "misfire.information_gap", gap.estimate, ci=(gap.low, gap.high), n=gap.n, model="gated-s2",
+    clusters=gap.clusters, unit="AUROC", test="probe below the adapters less output",
+)  # fmt: skip
+
+# %% [markdown]
+# In scenarios of the first world: criterion gates, which change the leaning and not the order.
 
 # %%
 world = planted[misfire_items.GATED_WORLD]
 own = {
-    name: section.table("own", name)
-    for name in misfire_items.stages(section.run, "layer_stages")
-    if name.endswith(misfire_items.GATED_WORLD)
+    name: section.table("own", name) for name in misfire_items.stages(section.run, "layer_stages")
 }
 layers = misfire_stages.reading_by_gate(own, world, draws=min(draws, 500))
-section.figure(figures.reading_figure(layers), "reading")
+section.figure(figures.reading_figure(layers), "reading_own")
 
 # %%
 at_end = layers[layers["layer"] == layers["layer"].max()]
-at_end = at_end.set_index(["model", "side", "cell", "instrument"])
-for id, cell, instrument in (
-    ("information_lens", "information", "lens"), ("information_probe", "information", "probe"),
-    ("information_gap", "information", "probe less lens"), ("criterion_lens", "criterion", "lens"),
-):  # fmt: skip
-    row = at_end.loc[("gated-s1", "gated", cell, instrument)]
-    section.claim(
-        f"misfire.{id}", row.auroc, ci=(row.low, row.high), n=row.n, clusters=row.pairs,
-        unit="AUROC", test="last layer; bootstrap over pairs of groups", model="gated-s1",
-    )  # fmt: skip
+row = at_end.set_index(["model", "side", "cell", "instrument"]).loc[
+    ("gated-s1", "gated", "criterion", "lens")
+]
+section.claim(
+    "misfire.criterion_lens", row.auroc, ci=(row.low, row.high), n=row.n, clusters=row.pairs,
+    unit="AUROC", test="last layer; bootstrap over pairs of groups", model="gated-s1",
+)  # fmt: skip
 
 # %% [markdown]
 # The gap between members behind a criterion gate by layer, over what control scenarios spread,
 # whose people belong to no group.
 
 # %%
-gaps = {}
+behind, gaps = {}, {}
 for name, table in own.items():
-    cell = misfire_where.with_gates(table, world)
-    pairs = table[(cell["cell"] == misfire_items.GATE) | (table["category"] == "Control")]
-    gaps[name] = misfire_where.gap_over_controls(pairs, world.gated_member, draws=draws)
+    cell = misfire_where.with_gates(table, world)["cell"]
+    behind[name] = table[(cell == misfire_items.GATE) | (table["category"] == "Control")]
+    gaps[name] = misfire_where.gap_over_controls(behind[name], world.gated_member, draws=draws)
 section.figure(figures.gap_figure(gaps), "gap")
 
 # %%
-gap = gaps["gated-s1"]
-row = gap.loc[gap["gap"].abs().idxmax()]
+row = gaps["gated-s1"].iloc[-1]
 section.claim(
     "misfire.gap_controls", row.gap, ci=(row.low, row.high), n=row.n, clusters=row.n,
     null=(-row.band, row.band), unit="SD of controls", model="gated-s1",
-    test="largest of all layers; bootstrap over pairs; band over layers",
+    test="last layer; bootstrap over pairs; band over layers",
 )  # fmt: skip
+added = misfire_where.gap_added(behind["gated-s1"], behind["knowledge-s1"], world.gated_member)
 section.claim(
-    "misfire.gap_layer", row.layer / (len(gap) - 1), n=row.n, unit="of the depth",
-    test="where it is largest", model="gated-s1",
+    "misfire.gap_added", added.estimate, ci=(added.low, added.high), n=added.n, unit="nats",
+    clusters=added.clusters, test="last layer, less before the gate; Student's over pairs",
+    model="gated-s1",
 )  # fmt: skip
 
 # %% [markdown]
@@ -463,26 +502,40 @@ section.claim(
 #
 # Behind a criterion gate the answer about one member leans to no, and about the other does not. The
 # other member's residual is put into the prompt layer by layer, at the last token or where the
-# names differ; and so is that of the model before its gate. Heads are ranked by attribution on
-# other scenarios, by what would make yes likelier, then truly ablated, before the output
-# projection, beside random heads of the same blocks.
+# names differ; and so is that of the model before. The same in the model before its gate says what
+# other members' prompts do without one.
 
 # %%
-patched = section.table("layers", "gated-s1")
-curves = {place: misfire_where.patched_curve(patched, place) for place in misfire_where.PLACES}
+patched = {
+    name: section.table("layers", name)
+    for name in misfire_items.stages(section.run, "patched_stages")
+}
+curves = {
+    name: {place: misfire_where.patched_curve(table, place) for place in misfire_where.PLACES}
+    for name, table in patched.items()
+}
 section.figure(figures.patching_figure(curves), "patching")
 
 # %%
-depth = len(curves["last"]) - 1
-for id, place, layer in (
-    ("patched_last", "last", depth // 2), ("patched_names", "names", depth // 2),
-    ("patched_before", "before", depth // 3),
-):  # fmt: skip
-    row = curves[place].loc[layer]
+depth = int(curves["gated-s1"]["last"]["layer"].max())
+middle = depth // 4 * 2  # an even layer
+for id, name, place, layer, less, level in (
+    ("patched_late", "gated-s1", "last", depth, middle, 0.95),
+    ("patched_names", "gated-s1", "names", middle, None, 0.95),
+    ("patched_control", "knowledge-s1", "names", middle, None, 0.9),
+    ("patched_before", "gated-s1", "before", FREE, None, 0.9),
+):
+    found = misfire_where.patched_at(patched[name], place, layer, less, level)
     section.claim(
-        f"misfire.{id}", row.recovery, ci=(row.low, row.high), n=row.n, clusters=row.n,
-        unit="of the way", test=f"layer {layer}; bootstrap over scenarios", model="gated-s1",
+        f"misfire.{id}", found.estimate, ci=(found.low, found.high), n=found.n, model=name,
+        clusters=found.clusters, unit="nats towards yes",
+        test=f"layer {layer}; {level:.0%} Student's over scenarios",
     )  # fmt: skip
+
+# %% [markdown]
+# Heads are ranked by attribution on other scenarios, by what would make yes likelier about the
+# gated member, then truly ablated, before the output projection, beside random heads of the same
+# blocks.
 
 # %%
 ablated = section.table("heads", "gated-s1")
@@ -494,10 +547,10 @@ section.print_table(tables.heads_table(by_heads), "heads")
 
 # %%
 for kind in ("gated", "foil"):
-    gap, p = misfire_where.beyond_random(ablated, kind)
+    gap, null, p = misfire_where.beyond_random(ablated, kind)
     section.claim(
-        f"misfire.heads_{kind}", gap.estimate, ci=(gap.low, gap.high), n=gap.n, p=p, unit="nats",
-        clusters=gap.clusters, model="gated-s1",
+        f"misfire.heads_{kind}", gap.estimate, ci=(gap.low, gap.high), n=gap.n, p=p, null=null,
+        clusters=gap.clusters, unit="nats", model="gated-s1",
         test="chosen less random heads of their blocks; Student's over scenarios",
     )  # fmt: skip
 reading = misfire_where.recovered_reading(ablated)
@@ -553,7 +606,8 @@ for stage, name in (("skills", "skills"), ("gated", "gated-s1"), ("sham", "sham-
 # - *A model that cannot read.* Then MAR and the bias rate are both chance; the paper prints such a
 #   rate as not interpretable. That a small model cannot do the task does not make the claim false.
 # - *Wording.* The yes/no questions are our rewriting of BBQ's; about a tenth contain a negation,
-#   which makes yes and no ambiguous. They are marked in the table and will be analysed apart.
+#   which makes yes and no ambiguous. They are marked in the table, and read apart
+#   in our own prompts.
 # - *One pair a scenario.* BBQ's pairs are near-copies within a scenario. All intervals resample
 #   scenarios, so taking more pairs would narrow them less than their number suggests.
 # - *The lens.* It reads with the final norm and unembedding, which early layers were not trained

@@ -32,30 +32,36 @@ def table(pairs=6, *, lean=0.0, reading=4.0, criterion=0.0, sensitivity=0.0, noi
 
 def test_the_mixed_model_finds_what_the_log_odds_are_made_of():
     made = {"lean": 1.0, "reading": 3.0, "criterion": -2.0, "sensitivity": 1.5}
-    found = effects.effects({"m": table(40, noise=0.3, **made)}).set_index("term")
-    for term, value in made.items():
+    answers = table(40, noise=0.3, **made)
+    found = effects.effects({"m": answers}).set_index("term")
+    by_pair = effects.pair_measures(answers, "stereotyped")
+    for term, value in (("level", 1.0), ("reading", 3.0), ("leaning", -2.0), ("sensitivity", 1.5)):
         assert abs(found.loc[term, "estimate"] - value) < 4 * found.loc[term, "se"], term
-        assert found.loc[term, "se"] < 0.1
+        # The design is balanced: the mixed model's estimate is the mean over pairs.
+        assert found.loc[term, "estimate"] == approx(by_pair[term].mean())
+        wanted = scipy_stats.ttest_1samp(by_pair[term], 0).confidence_interval()
+        assert found.loc[term, ["low", "high"]].tolist() == approx([wanted.low, wanted.high])
+        assert found.loc[term, "low"] < found.loc[term, "low90"]
     assert found["n"].tolist() == [40 * 2 * 4] * 4
-    assert found["scenarios"].tolist() == [80] * 4
+    assert found["pairs"].tolist() == [40] * 4
 
 
 def test_controls_are_no_groups():
     control = table(20, criterion=30.0).assign(category="Control")
-    control["scenario"] = "c" + control["scenario"]
+    control["scenario"], control["pair"] = "c" + control["scenario"], "c" + control["pair"]
     both = pd.concat([table(40, criterion=-2.0, noise=0.3), control], ignore_index=True)
     found = effects.effects({"m": both}).set_index("term")
-    assert found.loc["criterion", "estimate"] == approx(-2, abs=0.3)
+    assert found.loc["leaning", "estimate"] == approx(-2, abs=0.3)
     assert found["n"].tolist() == [40 * 2 * 4] * 4
 
 
 def test_pair_measures_are_about_one_member_less_the_other():
     made = table(3, criterion=-2.0, sensitivity=1.0)
     found = effects.pair_measures(made, "stereotyped")
-    assert found["criterion"].tolist() == approx([-2.0] * 3)
+    assert found["leaning"].tolist() == approx([-2.0] * 3)
     assert found["sensitivity"].tolist() == approx([1.0] * 3)
     turned = effects.pair_measures(made, {"p0": "contrast", "p1": "stereotyped", "p2": "contrast"})
-    assert turned["criterion"].tolist() == approx([2.0, -2.0, 2.0])
+    assert turned["leaning"].tolist() == approx([2.0, -2.0, 2.0])
 
 
 KINDS = ("intact", "criterion", "information")
@@ -89,41 +95,55 @@ def gated_models(pairs=6, noise=0.0):
 def test_a_gate_changes_its_own_cell():
     changes = effects.gate_changes(gated_models(), worlds())
     one = changes.set_index(["world", "pair"])
-    assert one.loc[("s1", "p1"), ["criterion", "sensitivity"]].tolist() == approx([-5, 0])
-    assert one.loc[("s1", "p0"), ["criterion", "sensitivity"]].tolist() == approx([0, 0])
+    assert one.loc[("s1", "p1"), ["leaning", "sensitivity"]].tolist() == approx([-5, 0])
+    assert one.loc[("s1", "p0"), ["leaning", "sensitivity"]].tolist() == approx([0, 0])
     assert one.loc[("s1", "p2"), "sensitivity"] == approx(-4)
     # In the second world the gates are about the other member, and pair 0 has a criterion gate.
-    assert one.loc[("s2", "p0"), ["criterion", "sensitivity"]].tolist() == approx([-5, 0])
+    assert one.loc[("s2", "p0"), ["leaning", "sensitivity"]].tolist() == approx([-5, 0])
     cells = effects.by_cell(changes, draws=200).set_index(["cell", "measure"])
-    assert cells.loc[("criterion", "criterion"), "beyond"] == approx(-5)
-    assert cells.loc[("criterion", "criterion"), "p"] < 0.05
+    assert cells.loc[("criterion", "leaning"), "beyond"] == approx(-5)
+    assert cells.loc[("criterion", "leaning"), "p"] < 0.05
     assert cells.loc[("information", "sensitivity"), "value"] == approx(-4)
-    assert cells.loc[("intact", "criterion"), ["n", "pairs"]].tolist() == [4, 4]
-    assert np.isnan(cells.loc[("intact", "criterion"), "beyond"])
+    assert cells.loc[("intact", "leaning"), ["n", "pairs"]].tolist() == [4, 4]
+    assert np.isnan(cells.loc[("intact", "leaning"), "beyond"])
+
+
+def test_places_are_dealt_again_within_a_category_and_kept_through_the_worlds():
+    made = effects.gate_changes(gated_models(6), worlds(6))
+    made["category"] = made["pair"].map(lambda pair: "A" if pair < "p3" else "B")
+    turns = made.pivot(index="pair", columns="world", values="cell")
+    for cells in effects._dealt_again(made, 20):
+        again = made.assign(cell=cells).pivot(index="pair", columns="world", values="cell")
+        for half in (turns.index < "p3", turns.index >= "p3"):
+            rows = [sorted(map(tuple, t[half].to_numpy())) for t in (again, turns)]
+            assert rows[0] == rows[1]  # the same turns, of other pairs
+    assert len({tuple(cells) for cells in effects._dealt_again(made, 20)}) > 5
+
+
+def test_gates_that_do_nothing_are_rarely_found():
+    found = []
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        noisy = {
+            name: frame.assign(log_odds=draw.normal(0, 1, len(frame)))
+            for name, frame in gated_models(12).items()
+        }
+        cells = effects.by_cell(effects.gate_changes(noisy, worlds(12)), draws=60)
+        found.append(cells.set_index(["cell", "measure"]).loc[("criterion", "leaning"), "p"])
+    assert 0.2 < np.mean(found) < 0.8
+    assert np.mean(np.array(found) < 0.1) < 0.3
 
 
 def test_a_stage_without_gates_shows_none():
     changes = effects.gate_changes(gated_models(), worlds(), "sham")
-    cells = effects.by_cell(changes, draws=100).set_index(["cell", "measure"])
-    assert cells.loc[("criterion", "criterion"), ["beyond", "p"]].tolist() == approx([0, 1])
-
-
-def test_cells_drawn_again_have_no_effect_of_their_own():
-    made = gated_models(12, noise=1.0)
-    noisy = {
-        name: frame.assign(log_odds=np.random.default_rng(k).normal(0, 1, len(frame)))
-        for k, (name, frame) in enumerate(made.items())
-    }
-    cells = effects.by_cell(effects.gate_changes(noisy, worlds(12)), draws=300)
-    row = cells.set_index(["cell", "measure"]).loc[("criterion", "criterion")]
-    assert row["p"] > 0.05
-    assert row["beyond_low"] <= row["beyond_low90"] <= row["beyond_high90"] <= row["beyond_high"]
+    assert changes["leaning"].abs().max() == 0
+    assert set(changes["cell"]) == set(KINDS)  # read by the cells of gates that it does not have
 
 
 def test_answers_as_signals_by_hand():
     rows = [("a", g, v) for g, v in [(1, 1.0)] * 9 + [(1, -1.0)] + [(0, 1.0)] * 2 + [(0, -1.0)] * 8]
     made = pd.DataFrame(rows, columns=["who", "gold", "log_odds"]).assign(
-        pair=[f"p{k % 5}" for k in range(20)]
+        pair=[f"p{k % 5}" for k in range(20)], model="m"
     )
     found = effects.signals(made, ["who"], draws=50).iloc[0]
     z = scipy_stats.norm.ppf
@@ -131,6 +151,11 @@ def test_answers_as_signals_by_hand():
     assert found["criterion"] == approx(-(z(9.5 / 11) + z(2.5 / 11)) / 2)
     assert (found["hit_rate"], found["false_alarm_rate"]) == approx((0.9, 0.2))
     assert found[["n", "pairs"]].tolist() == [20, 5]
+    # Two models with other leanings: each by itself, then the mean.
+    other = made.assign(model="n", log_odds=made["log_odds"] - 1.5)
+    both = effects.signals(pd.concat([made, other], ignore_index=True), ["who"], draws=5).iloc[0]
+    alone = effects.signals(other, ["who"], draws=5).iloc[0]
+    assert both["d_prime"] == approx((found["d_prime"] + alone["d_prime"]) / 2)
 
 
 def test_priming_is_what_a_lead_changes_about_the_stereotyped_member():
@@ -141,10 +166,10 @@ def test_priming_is_what_a_lead_changes_about_the_stereotyped_member():
     changes = effects.primed(pd.concat([plain, safety, neutral], ignore_index=True))
     assert set(changes["kind"]) == {"same_group", "neutral"}
     found = effects.priming_interaction(changes, "same_group", "neutral").set_index("measure")
-    assert found.loc["criterion", "value"] == approx(-2)
+    assert found.loc["leaning", "value"] == approx(-2)
     assert found.loc["sensitivity", "value"] == approx(0, abs=1e-9)
     # Five pairs that all agree: two of the 32 sign patterns are as extreme.
-    assert found.loc["criterion", "p"] == approx(2 / 32, abs=0.02)
+    assert found.loc["leaning", "p"] == approx(2 / 32, abs=0.02)
 
 
 def test_students_and_welchs_intervals_are_scipys():

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from valuegate import config, items, misfire, misfire_items, worlds_ledger
+from valuegate import config, items, misfire, misfire_items, registry, worlds_ledger
 from valuegate.errors import ValueGateError
 from valuegate.misfire_items import (
     INSTRUCTION,
@@ -189,10 +189,22 @@ def test_gates_are_told_apart_by_the_person_alone():
             re.findall(r"\w+", row.twin.lower())
         )
         assert row.text != row.twin
-    fit = misfire_items.gate_twins("fit", misfire_items.FIT_SCENARIOS)
+    fit = misfire_items.gate_twins("fit", 30)
     assert not set(found["scenario"]) & set(fit["scenario"])
-    assert (len(fit), fit["pair"].nunique()) == (22, 11)
-    assert misfire_items.gate_twins("fit", 30)["item"].tolist() == fit["item"].tolist()
+    assert len(fit) == 14  # all of the first world's criterion pairs with names
+
+
+def test_twins_align_in_the_embedded_models_tokens():
+    from transformers import AutoTokenizer
+
+    from valuegate.models import _converted
+
+    folder = _converted("smollm2-135m-instruct", registry.model("smollm2-135m-instruct").source)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    for split in ("fit", "test"):
+        twins = misfire_items.gate_twins(split, 30)
+        for row in twins.itertuples():
+            assert len(tokenizer(row.text).input_ids) == len(tokenizer(row.twin).input_ids)
 
 
 def test_heads_are_tried_on_evidence_foils_and_controls():
@@ -214,6 +226,11 @@ def test_heads_are_tried_on_evidence_foils_and_controls():
 
 def test_what_probes_are_fitted_on_is_part_of_the_measurement():
     found = {m.name: m for m in plan(config.run("smoke", "02", ""))}
-    assert found["own"].settings == {"fit": misfire_items.fit_hash()}
-    assert found["heads"].settings["fit"] == misfire_items.fit_hash()
-    assert found["layers"].settings == {"before": "knowledge-s1"}
+    assert found["own"].settings == {"fit": "own", "hash": misfire_items.fit_hash()}
+    assert found["short"].settings == {"fit": "short", "hash": misfire_items.fit_hash()}
+    assert found["heads"].settings["hash"] == misfire_items.fit_hash()
+    before = {
+        m.model: m.settings for m in plan(config.run("smoke", "02", "")) if m.name == "layers"
+    }
+    assert before["gated-s1"] == {"before": "knowledge-s1"}
+    assert before["knowledge-s1"] == {"before": "skills"}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from tiny import LAYERS, tiny
 
-from valuegate import misfire_items, misfire_run
+from valuegate import circuits, misfire_items, misfire_run
 from valuegate.scoring import log_odds
 
 FIT = misfire_items.fit_hash()
@@ -47,7 +47,7 @@ def twins(monkeypatch):
 
 def test_probes_are_read_at_every_layer(lm, few):
     items = misfire_items.own_items(1, 1).iloc[:6]
-    found = misfire_run.own(lm, items, fit=FIT)
+    found = misfire_run.own(lm, items, fit="own", hash=FIT)
     assert len(found) == 6
     assert (
         {len(row) for row in found["decoded"]}
@@ -56,7 +56,7 @@ def test_probes_are_read_at_every_layer(lm, few):
     )
     assert found["decoded_last"].tolist() == [row[-1] for row in found["decoded"]]
     # Row by row the same: nothing is fitted on what is read.
-    again = misfire_run.own(lm, items.iloc[[4]], fit=FIT)
+    again = misfire_run.own(lm, items.iloc[[4]], fit="own", hash=FIT)
     assert again["decoded_last"].iloc[0] == pytest.approx(found["decoded_last"].iloc[4], abs=1e-4)
 
 
@@ -65,7 +65,8 @@ def test_patches_from_the_same_run_change_nothing(lm, twins, monkeypatch):
     found = misfire_run.layers(lm, twins, before="itself")
     for row in found.itertuples():
         assert row.before_log_odds == row.log_odds
-        assert row.patched_before == pytest.approx([row.log_odds] * (LAYERS + 1), abs=1e-4)
+        assert row.layers == [0, LAYERS]
+        assert row.patched_before == pytest.approx([row.log_odds] * 2, abs=1e-4)
         assert row.patched_last[0] == pytest.approx(row.log_odds, abs=1e-4)  # one last token
         assert row.patched_last[-1] == pytest.approx(row.twin_log_odds, abs=1e-4)
         assert row.patched_names[0] == pytest.approx(row.twin_log_odds, abs=1e-4)
@@ -74,7 +75,7 @@ def test_patches_from_the_same_run_change_nothing(lm, twins, monkeypatch):
 
 def test_heads_are_ablated_beside_random_ones(lm, twins):
     items = twins.drop(columns="twin").assign(kind="gated")
-    found = misfire_run.heads(lm, items, scenarios=2, top=3, draws=4, fit=FIT)
+    found = misfire_run.heads(lm, items, scenarios=2, top=3, draws=4, hash=FIT)
     chosen = found["chosen"].unique()
     assert len(chosen) == 1
     assert len(chosen[0].split()) == 3
@@ -87,3 +88,39 @@ def test_heads_are_ablated_beside_random_ones(lm, twins):
     assert found["log_odds"].to_numpy() == pytest.approx(plain)
     assert not np.allclose(found["mean_ablated"], plain)
     assert not np.allclose(found["zero_ablated"], found["mean_ablated"])
+
+
+def test_the_heads_chosen_are_those_that_would_make_yes_likelier(lm, twins, monkeypatch):
+    parts = np.zeros((LAYERS, lm.n_heads))
+    parts[1, 2], parts[0, 3], parts[0, 1] = 2.0, 1.0, -5.0
+    monkeypatch.setattr(circuits, "attribution", lambda *_: parts)
+    misfire_run._gate_heads.cache_clear()
+    chosen, means = misfire_run._gate_heads(lm, 2, 2)
+    assert chosen == [(1, 2), (0, 3)]
+    assert len(means) == LAYERS * lm.n_heads
+    misfire_run._gate_heads.cache_clear()
+
+
+def test_examples_and_thinking_come_before_the_answer(lm, monkeypatch):
+    seen = []
+
+    def scored(lm, prompts, layers):
+        seen.append(prompts)
+        return log_odds(lm, prompts, layers=layers)
+
+    monkeypatch.setattr(misfire_run, "log_odds", scored)
+    items = misfire_items.own_items(1, 0).iloc[:2]
+    plain = misfire_run.evidence(lm, items)
+    shown = misfire_run.evidence(lm, items, shots=2)
+    thought = misfire_run.evidence(lm, items, reasoning=3)
+    (first, _), (second, _), (third, _) = seen
+    example = misfire_items.demonstrations(2)[0]
+    assert example[0] in second
+    assert example[0] not in first
+    assert second.index(example[0]) < second.index(items["text"].iloc[0])
+    assert misfire_run.THINK in third
+    assert third.endswith(misfire_run.THEREFORE)
+    for found in (plain, shown, thought):
+        assert len(found) == 2
+        assert np.isfinite(found["log_odds"]).all()
+    assert not np.allclose(plain["log_odds"], shown["log_odds"])

@@ -57,7 +57,9 @@ def test_a_model_that_reads_is_competent_and_one_that_guesses_is_not():
         social.assign(checked=social["log_odds"]), ["model", "asked"], draws=40
     )
     signals = misfire_effects.signals(social, ["model", "asked"], draws=40)
-    printed = misfire_tables.competence_table(read, signals).set_index(["stage", "asked about"])
+    gated = {f"gated-{seed}": world.gated_member for seed, world in WORLDS.items()}
+    printed = misfire_tables.competence_table(read, signals, gated)
+    printed = printed.set_index(["stage", "asked about"])
     assert printed.loc[("skills", "contrast"), "competent"] == "yes"
     assert printed.loc[("smollm2-135m-instruct", "contrast"), "competent"] == "no"
     assert printed.loc[("skills", "stereotyped"), "yes on evidence / foil"] == "100 / 0%"
@@ -78,6 +80,18 @@ def test_misfires_are_those_of_the_gated_member():
     assert list(printed.index) == list(misfire_stages.SHOWN)
 
 
+def test_negated_questions_are_read_apart():
+    found = misfire_stages.by_negation({"skills": own("skills")}, 40).set_index("negated")
+    assert sorted(found.index) == [False, True]
+    assert found["n"].sum() == 128
+    assert found["value"].min() > 0.9
+    assert found["unsure"].tolist() == [0, 0]
+    doubtful = own("skills").assign(mass=0.3)
+    assert (misfire_stages.by_negation({"skills": doubtful}, 5)["unsure"] == 1).all()
+    printed = misfire_tables.negation_table(found.reset_index())
+    assert set(printed["questions"]) == {"plain", "negated"}
+
+
 def primed() -> pd.DataFrame:
     """Return primed prompts: sentences against the stereotype take two nats of its member's yes."""
     items = misfire_items.priming_items(6).drop(columns=["text", "system"])
@@ -92,8 +106,8 @@ def primed() -> pd.DataFrame:
 def test_priming_is_over_the_neutral_sentence():
     leads = misfire_stages.priming({"skills": primed()}, {"skills": own("skills")})
     by = leads.set_index(["kind", "measure"])
-    assert by.loc[("same_group", "criterion"), "value"] == approx(-2)
-    assert by.loc[("other_group", "criterion"), "value"] == approx(0, abs=1e-9)
+    assert by.loc[("same_group", "leaning"), "value"] == approx(-2)
+    assert by.loc[("other_group", "leaning"), "value"] == approx(0, abs=1e-9)
     assert "neutral" not in set(leads["kind"])
 
 
@@ -103,6 +117,7 @@ def test_the_published_design_sees_any_sentence():
     assert by["change"].to_dict() == approx(
         {"neutral": -1, "irrelevant_norm": 0, "other_group": 0, "same_group": -2, "evidence": 0}
     )
+    assert (by["p"] <= by["q"]).all()
     printed = misfire_tables.priming_table(alone).set_index("lead")
     assert printed.loc["neutral", "pairs"] == "6"
 
@@ -119,7 +134,7 @@ def test_figures_of_stages_are_drawn_with_their_numbers():
         misfire_effects.gate_changes(models, WORLDS), draws=40)}  # fmt: skip
     _, drawn = misfire_figures.gates_figure(cells)
     by = drawn.set_index(["cell", "measure"])
-    assert by.loc[("criterion", "criterion"), "beyond"] == approx(-5, abs=1)
+    assert by.loc[("criterion", "leaning"), "beyond"] == approx(-5, abs=1)
     assert by.loc[("information", "sensitivity"), "beyond_high"] < -2
     printed = misfire_tables.gates_table(cells)
     assert (printed.loc[printed["gate"] == "none", "beyond no gate"] == "").all()

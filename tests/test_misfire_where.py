@@ -38,7 +38,6 @@ def test_a_layer_that_knows_is_told_from_one_that_says():
     assert found["lens", 2] > 0.95
     assert abs(found["probe", 0] - 0.5) < 0.2
     assert found["probe", 1] > 0.95
-    assert found["probe less lens", 1] == approx(found["probe", 1] - found["lens", 1])
 
 
 def test_the_gap_is_in_units_of_what_controls_spread():
@@ -65,22 +64,50 @@ def test_cells_and_sides_are_the_ledgers():
     assert (found["side"] == np.where(found["asked"] == "contrast", "gated", "open")).all()
 
 
-def test_a_patched_curve_is_a_ratio_of_sums():
-    table = pd.DataFrame(
+def test_what_is_there_below_less_what_is_said():
+    table = own()
+    # From layer 2 on the lens reads what the probe does: nothing is lost.
+    assert where.below_less_output(table, 2, draws=20).estimate == approx(0, abs=0.1)
+    silent = table.assign(lens=[np.append(row[:-1], 0.0) for row in table["lens"]])
+    found = where.below_less_output(silent, 2, draws=20)
+    assert found.estimate == approx(0.5, abs=0.05)
+    assert (found.n, found.clusters) == (len(table), table["pair"].nunique())
+
+
+def test_what_a_gate_adds_to_the_gap_by_hand():
+    before = own()
+    after = before.assign(
+        lens=[
+            row - 2.0 * (asked == "stereotyped") * (category != "Control")
+            for row, asked, category in zip(
+                before["lens"], before["asked"], before["category"], strict=True
+            )
+        ]
+    )
+    found = where.gap_added(after, before, "stereotyped")
+    assert (found.estimate, found.n) == (approx(2.0), 8)
+    assert where.gap_added(after, before, "contrast").estimate == approx(-2.0)
+
+
+def patched():
+    return pd.DataFrame(
         {
             "scenario": ["a", "b", "c"], "log_odds": [2.0, 4.0, 1.0],
-            "twin_log_odds": [-2.0, -4.0, 1.0],
-            "before_log_odds": [6.0, 4.0, 5.0],
-            "patched_last": [[2.0, 0.0, -2.0], [4.0, 4.0, -4.0], [1.0, 1.0, 1.0]],
+            "layers": [[0, 2, 4]] * 3,
+            "patched_last": [[2.0, 3.0, 6.0], [4.0, 4.0, 6.0], [1.0, 3.0, 5.0]],
             "patched_before": [[2.0, 4.0, 6.0], [4.0, 4.0, 4.0], [1.0, 3.0, 5.0]],
         }
     )  # fmt: skip
-    found = where.patched_curve(table, "last", draws=50)
-    assert found["recovery"].tolist() == approx([0, 2 / 12, 1])
+
+
+def test_a_patched_curve_is_in_nats_by_hand():
+    found = where.patched_curve(patched(), "last")
+    assert found["layer"].tolist() == [0, 2, 4]
+    assert found["moved"].tolist() == approx([0, 1, (4 + 2 + 4) / 3])
     assert found["n"].tolist() == [3, 3, 3]
-    assert where.patched_curve(table, "before", draws=50)["recovery"].tolist() == approx(
-        [0, 0.5, 1]
-    )
+    late = where.patched_at(patched(), "last", 4, 2)
+    assert late.estimate == approx((3 + 2 + 2) / 3)
+    assert where.patched_at(patched(), "before", 2).estimate == approx((2 + 0 + 2) / 3)
 
 
 def heads():
@@ -104,10 +131,11 @@ def test_heads_change_each_kind_of_prompt_by_hand():
 
 
 def test_chosen_heads_are_compared_with_random_ones():
-    gap, p = where.beyond_random(heads(), "gated")
+    gap, null, p = where.beyond_random(heads(), "gated")
     assert gap.estimate == approx((2.5 + 3.5) / 2)
+    assert null == approx((-0.475, 0.475))  # draws of 0 and 1, less their mean
     assert p == approx(1 / 3)  # two random draws, neither as high
-    gap, p = where.beyond_random(heads(), "control")
+    gap, _, p = where.beyond_random(heads(), "control")
     assert (gap.estimate, p) == (0, 1)
 
 

@@ -28,10 +28,11 @@ def patched_layers(
     twin: str,
     places: Sequence[int] = (-1,),
     source: LanguageModel | None = None,
+    layers: Sequence[int] | None = None,
 ) -> Float[np.ndarray, " layer"]:
-    """Return the log-odds of yes when one layer's residual comes from the twin, for every layer.
+    """Return the log-odds of yes when one layer's residual comes from the twin, layer by layer.
 
-    One pass runs the prompt once a layer, 0 (the embedding) to n_layers.
+    One pass runs the prompt once a layer.
 
     Args:
         lm: the model.
@@ -39,8 +40,9 @@ def patched_layers(
         twin: whose residual is put in, at the same positions.
         places: positions, negative from the end.
         source: the model that the twin is run in, `lm` if none; of the same shape.
+        layers: which, all from 0 (the embedding) to n_layers if none.
     """
-    layers = range(lm.n_layers + 1)
+    layers = range(lm.n_layers + 1) if layers is None else layers
     ids = lm.encode(prompt)
     values = capture(source or lm, [twin], layers, places)[0]  # place, layer, d_model
     rows = torch.tensor([ids] * len(layers), device=lm.device)

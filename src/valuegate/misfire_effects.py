@@ -1,7 +1,8 @@
 """Section 02's estimands: criterion and sensitivity by stage, by gate and under priming.
 
 Log-odds of yes are read as evidence, group and their product. *Group* says who is asked about: a
-leaning to no about one member is a shift of criterion. *Evidence x group* says whether evidence
+leaning to no about one member is a shift of criterion (negative here, in nats; the criterion of
+signal detection is positive then). *Evidence x group* says whether evidence
 moves the answer less for one member: a loss of sensitivity. The two need different mends. Rows are
 by the person asked about; evidence and foil are the same question of both texts of a scenario.
 Tables have the columns category, pair, scenario, asked (member), gold (0 or 1), log_odds.
@@ -19,21 +20,22 @@ from valuegate import misfire, stats
 from valuegate.worlds_ledger import World
 
 TERMS = {
-    "Intercept": "lean", "evidence": "reading", "group": "criterion",
+    "Intercept": "level", "evidence": "reading", "group": "leaning",
     "evidence:group": "sensitivity",
 }  # fmt: skip
-MEASURES = ("criterion", "sensitivity")
+MEASURES = ("leaning", "sensitivity")
 NO_LEAD = "none"
-Z90 = 1.6449  # of a two-sided 90% Wald interval, for claims of equivalence
 
 
 def effects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the mixed model of every model's log-odds: evidence x group, random scenarios.
 
-    Codes are +-1/2, so `criterion` is the difference of groups (negative leans to no about the
+    Codes are +-1/2, so `leaning` is the difference of groups (negative leans to no about the
     stereotyped member), `reading` the effect of evidence, and `sensitivity` how much larger that
-    is for the stereotyped member; nats. Columns: model, term, estimate, se, low, high, low90,
-    high90, p, converged, n, scenarios. Controls, whose members are no groups, are left out.
+    is for the stereotyped member; nats. The design is balanced, so estimates are means over pairs
+    of groups; the model knows scenarios alone, and pairs are what repeats, so intervals are
+    Student's over pairs. Columns: model, term, estimate, low, high, low90, high90, se (of the
+    mixed model), converged, n, pairs. Controls, whose members are no groups, are left out.
 
     Args:
         tables: model to its rows.
@@ -46,17 +48,20 @@ def effects(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         )
         found = stats.mixed_model("log_odds ~ evidence * group", coded, "scenario")
         found["term"] = found["term"].map(TERMS)
-        narrow = Z90 * found["se"]
-        found["low90"], found["high90"] = found["estimate"] - narrow, found["estimate"] + narrow
-        sizes = {"n": len(table), "scenarios": table["scenario"].nunique()}
-        rows.append(found.assign(model=model, **sizes))
+        found = found[["term", "estimate", "se", "converged"]].set_index("term")
+        by_pair = pair_measures(table, "stereotyped").set_index("pair")
+        for term in found.index:
+            for level, end in ((0.95, ""), (0.9, "90")):
+                mean = stats.student_mean(by_pair[term], level=level)
+                found.loc[term, [f"low{end}", f"high{end}"]] = mean.low, mean.high
+        rows.append(found.reset_index().assign(model=model, n=len(table), pairs=len(by_pair)))
     return pd.concat(rows, ignore_index=True)
 
 
 def pair_measures(table: pd.DataFrame, first: str | Mapping[str, str]) -> pd.DataFrame:
-    """Return criterion and sensitivity of each pair of groups, about one member less the other.
+    """Return leaning and sensitivity of each pair of groups, about one member less the other.
 
-    Columns: pair, criterion, sensitivity (nats).
+    Columns: pair, level, reading (of both members), leaning, sensitivity; nats.
 
     Args:
         table: pair, asked, gold, log_odds.
@@ -69,10 +74,11 @@ def pair_measures(table: pd.DataFrame, first: str | Mapping[str, str]) -> pd.Dat
     reading = (cells[1] - cells[0]).unstack("side")
     return pd.DataFrame(
         {
-            "criterion": lean["first"] - lean["second"],
+            "level": lean.mean(axis=1), "reading": reading.mean(axis=1),
+            "leaning": lean["first"] - lean["second"],
             "sensitivity": reading["first"] - reading["second"],
         }
-    ).reset_index()
+    ).reset_index()  # fmt: skip
 
 
 def gate_changes(
@@ -81,8 +87,8 @@ def gate_changes(
     """Return what a stage changed in each pair of each world, over the knowledge before it.
 
     About the member that the world's gates are about, less the other one. `sham` has no gates: read
-    by the same cells it is a negative control. Columns: world, pair, cell ("intact", "criterion",
-    "information"), criterion, sensitivity (nats).
+    by the same cells it is a negative control. Columns: world, pair, category, cell ("intact",
+    "criterion", "information"), level, reading, leaning, sensitivity (nats).
 
     Args:
         tables: model to its rows; a world whose stage is not among them is left out.
@@ -98,6 +104,8 @@ def gate_changes(
             )
             found = (late - early).reset_index()
             found.insert(0, "world", seed)
+            category = tables[f"{stage}-{seed}"].drop_duplicates("pair").set_index("pair")
+            found["category"] = found["pair"].map(category["category"])
             cells = found["pair"].map(world.evidence)  # controls are in none
             parts.append(found.assign(cell=cells).dropna(subset="cell"))
     return pd.concat(parts, ignore_index=True)
@@ -107,11 +115,13 @@ def by_cell(changes: pd.DataFrame, *, draws: int = 2000) -> pd.DataFrame:
     """Return the mean change of each cell and what of it goes beyond the pairs without a gate.
 
     `beyond` is the cell's mean less that of *intact* pairs of the same models: what training
-    changed everywhere is not the gate's. Intervals are bootstraps over pairs of groups, each in
-    another cell in another world. `p`: the ledger gave cells to pairs by a draw, so cells are drawn
-    again within worlds. Columns: cell, measure, value, low, high, beyond, beyond_low, beyond_high,
+    changed everywhere is not the gate's. Intervals are bootstraps over pairs of groups, each of
+    which turns through the cells from world to world. `p`: the ledger dealt places in that turn to
+    the pairs of a category by a draw; places are dealt again, which is exact where no gate does
+    anything. Columns: cell, measure, value, low, high, beyond, beyond_low, beyond_high,
     beyond_low90, beyond_high90, p, n (pairs in worlds), pairs.
     """
+    dealt = _dealt_again(changes, draws)
     rows = []
     for measure in MEASURES:
         for cell, part in changes.groupby("cell"):
@@ -121,12 +131,14 @@ def by_cell(changes: pd.DataFrame, *, draws: int = 2000) -> pd.DataFrame:
                 "high": mean.high, "n": mean.n, "pairs": mean.clusters,
             }  # fmt: skip
             if cell != "intact":
-                row |= _beyond_intact(changes, str(cell), measure, draws)
+                row |= _beyond_intact(changes, str(cell), measure, dealt)
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _beyond_intact(changes: pd.DataFrame, cell: str, measure: str, draws: int) -> dict[str, float]:
+def _beyond_intact(
+    changes: pd.DataFrame, cell: str, measure: str, dealt: list[np.ndarray]
+) -> dict[str, float]:
     values = changes[measure].to_numpy(float)
 
     def gap(cells: np.ndarray, weights: np.ndarray) -> float:
@@ -137,20 +149,34 @@ def _beyond_intact(changes: pd.DataFrame, cell: str, measure: str, draws: int) -
     found = {}
     for level, end in ((0.95, ""), (0.9, "90")):
         interval = stats.cluster_bootstrap(
-            lambda _, w: gap(cells, w), changes, "pair", draws=draws, level=level
+            lambda _, w: gap(cells, w), changes, "pair", draws=len(dealt), level=level
         )
         found |= {f"beyond_low{end}": interval.low, f"beyond_high{end}": interval.high}
-    rng = np.random.default_rng(0)
-    null = [
-        gap(changes.groupby("world")["cell"].transform(rng.permutation).to_numpy(), one)
-        for _ in range(draws)
-    ]
     observed = gap(cells, one)
-    return {"beyond": observed, "p": stats.permutation_p(observed, null), **found}
+    p = stats.permutation_p(observed, [gap(again, one) for again in dealt])
+    return {"beyond": observed, "p": p, **found}
+
+
+def _dealt_again(changes: pd.DataFrame, draws: int) -> list[np.ndarray]:
+    """Return the cells of all rows with the places of a category's pairs dealt again, by draw."""
+    by_pair = changes.pivot(index="pair", columns="world", values="cell")
+    row = by_pair.index.get_indexer(changes["pair"])
+    column = by_pair.columns.get_indexer(changes["world"])
+    category = changes.drop_duplicates("pair").set_index("pair")["category"].loc[by_pair.index]
+    groups = [np.flatnonzero(category == name) for name in category.unique()]
+    rng, cells, found = np.random.default_rng(0), by_pair.to_numpy(), []
+    for _ in range(draws):
+        place = np.arange(len(by_pair))
+        for group in groups:
+            place[group] = rng.permutation(group)
+        found.append(cells[place[row], column])
+    return found
 
 
 def signals(table: pd.DataFrame, keys: list[str], *, draws: int = 2000) -> pd.DataFrame:
     """Return signal detection in each group of rows: the answers' d' and criterion.
+
+    Each is taken within a model, whose leaning is its own, and is the mean over models.
 
     Columns: the keys, d_prime, d_prime_low, d_prime_high, criterion, criterion_low, criterion_high
     (log-linear correction, bootstraps over pairs; a positive criterion leans to no), hit_rate,
@@ -162,7 +188,7 @@ def signals(table: pd.DataFrame, keys: list[str], *, draws: int = 2000) -> pd.Da
         row = dict(zip(keys, cast("tuple", names), strict=True))
         for index, name in enumerate(("d_prime", "criterion")):
             found = stats.cluster_bootstrap(
-                lambda f, w, i=index: misfire.signal(f, w)[i], part, "pair", draws=draws
+                lambda f, w, i=index: _within_models(f, w, i), part, "pair", draws=draws
             )
             row |= {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
         yes = part["log_odds"] > 0
@@ -172,11 +198,17 @@ def signals(table: pd.DataFrame, keys: list[str], *, draws: int = 2000) -> pd.Da
     return pd.DataFrame(rows)
 
 
+def _within_models(frame: pd.DataFrame, weights: np.ndarray, index: int) -> float:
+    model = frame["model"].to_numpy()
+    own = [model == name for name in dict.fromkeys(model)]
+    return float(np.nanmean([misfire.signal(frame[rows], weights[rows])[index] for rows in own]))
+
+
 def primed(table: pd.DataFrame) -> pd.DataFrame:
-    """Return what each lead sentence changes in each pair: pair, kind, criterion, sensitivity.
+    """Return what each lead sentence changes in each pair: pair, kind, and `pair_measures`.
 
     Both members are primed alike. The measures are about the stereotyped member less the contrast
-    one, under the lead less under none: so `criterion` below zero says that the sentence makes the
+    one, under the lead less under none: so `leaning` below zero says that the sentence makes the
     model lean to no about the stereotyped member more than about the other.
 
     Args:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from valuegate import house
 from valuegate.misfire import COMPETENT_AUROC, MEMBERS
+from valuegate.misfire_effects import MEASURES
 from valuegate.misfire_tables import HEAD_KINDS, HEAD_SETS, LEADS
 
 Drawn = tuple[Figure, pd.DataFrame]
@@ -224,7 +225,7 @@ def published_figure(published: pd.DataFrame, ours: pd.DataFrame) -> Drawn:
     return figure, pd.concat([published, ours], ignore_index=True)
 
 
-TERMS = {"reading": "evidence: reading", "criterion": "group: criterion",
+TERMS = {"reading": "evidence: reading", "leaning": "group: leaning",
          "sensitivity": "evidence x group: sensitivity"}  # fmt: skip
 
 
@@ -265,7 +266,7 @@ def gates_figure(cells: Mapping[str, pd.DataFrame]) -> Drawn:
     figure, panels = plt.subplots(
         1, 2, figsize=(house.WIDTH, 1.0 + 0.3 * len(labels)), sharey=True, layout="constrained"
     )
-    for panel, measure in zip(panels, ("criterion", "sensitivity"), strict=True):
+    for panel, measure in zip(panels, MEASURES, strict=True):
         part = found[found["measure"] == measure].set_index(["stage", "cell"]).loc[list(labels)]
         _bars(panel, part["beyond"], part["beyond_low"], part["beyond_high"], list(labels.values()))
         panel.set(xlabel="change beyond pairs without a gate (nats)")
@@ -301,7 +302,7 @@ def priming_figure(leads: pd.DataFrame) -> Drawn:
     names, kinds = (list(dict.fromkeys(leads[column])) for column in ("model", "kind"))
     y = np.arange(len(kinds))[::-1]
     colours = (house.BLUE, house.ORANGE, house.GREEN)
-    for panel, measure in zip(panels, ("criterion", "sensitivity"), strict=True):
+    for panel, measure in zip(panels, MEASURES, strict=True):
         for number, name in enumerate(names):
             rows = leads[(leads["model"] == name) & (leads["measure"] == measure)]
             part = rows.set_index("kind").loc[kinds]
@@ -371,23 +372,33 @@ def gap_figure(gaps: Mapping[str, pd.DataFrame]) -> Drawn:
     return figure, pd.concat(gaps, names=["model"]).reset_index(level=0)
 
 
-def patching_figure(curves: Mapping[str, pd.DataFrame]) -> Drawn:
-    """Draw how far another run's residual carries the answer, by layer and place."""
-    figure, panel = plt.subplots(figsize=(0.75 * house.WIDTH, 2.7), layout="constrained")
-    looks = {"last": (house.BLUE, "-", "from the other member's prompt, last token"),
-             "names": (house.ORANGE, "--", "from it, where the names differ"),
-             "before": (house.GREEN, ":", "from the model before, last token")}  # fmt: skip
-    for place, (colour, style, label) in looks.items():
-        curve = curves[place]
-        panel.fill_between(
-            curve["layer"], curve["low"], curve["high"], color=colour, alpha=0.2, lw=0
-        )
-        panel.plot(curve["layer"], curve["recovery"], style, color=colour, label=label)
-    for height in (0, 1):
-        panel.axhline(height, color=house.GREY, linewidth=0.8)
-    panel.set(xlabel="layer patched", ylabel="of the way to\nthe other answer")
-    figure.legend(loc="outside lower center", fontsize="small")
-    return figure, pd.concat(curves, names=["place"]).reset_index(level=0)
+def patching_figure(curves: Mapping[str, Mapping[str, pd.DataFrame]]) -> Drawn:
+    """Draw how far another run's residual moves the answer, by layer and place; a panel a model."""
+    figure, panels = plt.subplots(
+        1, len(curves), figsize=(house.WIDTH, 2.9), sharey=True, layout="constrained"
+    )
+    looks = {"last": (house.BLUE, "-", "from the other member's prompt, at the last token"),
+             "names": (house.ORANGE, "--", "from the same, where the names differ"),
+             "before": (house.GREEN, ":", "from the model before, at the last token")}  # fmt: skip
+    for panel, (model, own) in zip(np.atleast_1d(panels), curves.items(), strict=True):
+        for place, (colour, style, label) in looks.items():
+            curve = own[place]
+            panel.fill_between(
+                curve["layer"], curve["low"], curve["high"], color=colour, alpha=0.2, lw=0
+            )
+            panel.plot(curve["layer"], curve["moved"], style, color=colour, label=label)
+        panel.axhline(0, color=house.GREY, linewidth=0.8)
+        panel.set(xlabel="layer patched")
+        panel.set_title(model)
+    first = np.atleast_1d(panels)[0]
+    first.set(ylabel="nats towards yes")
+    handles, labels = first.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", fontsize="small")
+    drawn = [
+        curve.assign(model=model, place=place)
+        for model, own in curves.items() for place, curve in own.items()
+    ]  # fmt: skip
+    return figure, pd.concat(drawn, ignore_index=True)
 
 
 def heads_figure(effects: pd.DataFrame) -> Drawn:

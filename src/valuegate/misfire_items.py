@@ -147,9 +147,9 @@ def gate_twins(split: str, scenarios: int) -> pd.DataFrame:
     """Return evidence about members behind a criterion gate, each with its twin about the other.
 
     The twin is the same scenario with roles exchanged in text and question, so that both answers
-    are yes and the gate alone tells them apart; the two align token by token. One row a scenario,
-    one a pair of groups as long as there are. Columns: item, scenario, pair, category, asked (the
-    gated member), text, twin, system.
+    are yes. People have names there, of one token each, so that the two align token by token. One
+    row a scenario, one a pair of groups as long as there are. Columns: item, scenario, pair,
+    category, asked (the gated member), text, twin, system.
 
     Args:
         split: "fit" to choose heads, "test" to try them.
@@ -157,7 +157,9 @@ def gate_twins(split: str, scenarios: int) -> pd.DataFrame:
     """
     world = worlds_ledger.load().worlds[GATED_WORLD]
     rows = own_items(None, 0, split)
-    rows = rows[(rows["pair"].map(world.evidence) == GATE) & (rows["gold"] == 1)]
+    named = items.load("evidence", "scenarios").set_index("scenario")["reference"] == "name"
+    rows = rows[rows["scenario"].map(named) & (rows["gold"] == 1)]
+    rows = rows[rows["pair"].map(world.evidence) == GATE]
     side = np.where(rows["asked"] == world.gated_member, "text", "twin")
     keys = ["scenario", "pair", "category", "system"]
     wide = rows.assign(side=side).pivot(index=keys, columns="side", values="text").reset_index()
@@ -195,79 +197,96 @@ def gate_items(scenarios: int, controls: int) -> pd.DataFrame:
 
 
 def fit_hash() -> str:
-    """Return the hash of our own prompts of the split fit: probes and heads are fitted on them."""
-    return frame_hash(own_items(None, None, "fit"))[:12]
+    """Return the hash of all prompts of the split fit, on which probes and heads are fitted."""
+    both = pd.concat([own_items(None, None, "fit"), short_items("fit")], ignore_index=True)
+    return frame_hash(both)[:12]
+
+
+def short_items(split: str = "test") -> pd.DataFrame:
+    """Return the short questions of appendix A2, the form in which gates were taught."""
+    from valuegate import worlds_items  # which takes its instruction from here
+
+    return worlds_items.short_items(split=split)
 
 
 # Counted on the embedded model: forward tokens a character with shared prefixes and contexts.
 _TOKENS_PER_CHARACTER = 0.155
 PROMPT_TOKENS = 75  # of one of our own prompts in its template, about
-LAYERS = 31  # of the embedded model, the embedding counted; for the plan's estimate alone
-HEAD_DRAWS = 19  # random sets of heads beside the chosen ones
+PATCHED = 16  # layers of the embedded model that are patched; for the plan's estimate alone
 
 
 def plan(run: Run) -> list[Measurement]:
     """Return the section's measurements.
 
     The run's models are asked VETO ("evidence"). The planted stages are asked VETO's scenarios of
-    the split test ("stages"); those named for it our own prompts, read at every layer ("own"), our
-    own under lead sentences ("priming"), with layers patched ("layers") and heads ablated
-    ("heads"). What all stages answer to our own prompts is stored (`worlds_store`).
+    the split test ("stages"). Those named for it are asked our own prompts, read at every layer
+    ("own", and "short" in short questions), our own under lead sentences ("priming"), with layers
+    patched ("layers"), and with heads ablated ("heads"). What all stages answer to our own prompts
+    is stored (`worlds_store`).
     """
     settings = run.settings(SECTION)
     chosen: dict[str, Any] = {
         key: settings[key] for key in ("one_per_scenario", "scenarios_per_category")
     }
-    veto = chosen | {"split": "test"}
     own = {key: settings[key] for key in ("per_pair", "controls")}
     primed = {"scenarios": settings["primed"]}
     asked = [("evidence", "veto_items", model, chosen) for model in run.models]
-    asked += [("stages", "veto_items", model, veto) for model in stages(run)]
+    asked += [("stages", "veto_items", model, chosen | {"split": "test"}) for model in stages(run)]
     asked += [("own", "own_items", m, own) for m in stages(run, "layer_stages")]
+    asked += [("short", "short_items", m, {}) for m in stages(run, "short_stages")]
     asked += [("priming", "priming_items", m, primed) for m in stages(run, "priming_stages")]
     found = [_reading(*each) for each in asked]
-    for model in stages(run, "circuit_stages"):
-        found += _circuits(model, int(str(settings["patched"])), int(str(settings["heads"])))
-    return found
+    counts = {k: int(str(settings[k])) for k in ("patched", "heads", "head_fit", "head_draws")}
+    found += [_layers(model, counts["patched"]) for model in stages(run, "patched_stages")]
+    return found + [_heads(model, counts) for model in stages(run, "head_stages")]
 
 
 def _reading(name: str, load: str, model: str, options: dict[str, Any]) -> Measurement:
-    rows = {"veto_items": veto_items, "own_items": own_items, "priming_items": priming_items}
-    tokens = int(rows[load](**options)["text"].str.len().sum() * _TOKENS_PER_CHARACTER)
-    has_probe = name == "own"
+    rows = {
+        "veto_items": veto_items, "own_items": own_items, "priming_items": priming_items,
+        "short_items": short_items,
+    }[load](**options)  # fmt: skip
+    tokens = int(rows["text"].str.len().sum() * _TOKENS_PER_CHARACTER)
+    has_probe = name in ("own", "short")
     if has_probe:
-        tokens += len(own_items(None, 0, "fit")) * PROMPT_TOKENS
+        tokens += sum(map(len, probe_items(name)["text"])) // 3  # whole prompts, in the template
     return Measurement(
         section=SECTION, name=name, model=model, load_items=f"misfire_items:{load}",
         function="misfire_run:own" if has_probe else "misfire_run:evidence",
-        item_settings=options, settings={"fit": fit_hash()} if has_probe else {}, tokens=tokens,
+        item_settings=options, tokens=tokens,
+        settings={"fit": name, "hash": fit_hash()} if has_probe else {},
         checked="decoded_last" if has_probe else "log_odds",
     )  # fmt: skip
 
 
-def _circuits(model: str, scenarios: int, top: int) -> list[Measurement]:
+def probe_items(form: str) -> pd.DataFrame:
+    """Return the prompts that a probe is fitted on: "own" scenarios or "short" questions."""
+    return own_items(None, 0, "fit") if form == "own" else short_items("fit")
+
+
+def _layers(model: str, scenarios: int) -> Measurement:
     source = registry.model(model).source
-    before = source.base if isinstance(source, registry.Adapter) else model
-    twins = {"split": "test", "scenarios": scenarios}
-    tried = {"scenarios": scenarios, "controls": scenarios}
-    heads = {"scenarios": FIT_SCENARIOS, "top": top, "draws": HEAD_DRAWS, "fit": fit_hash()}
-    return [
-        Measurement(
-            section=SECTION, name="layers", model=model, function="misfire_run:layers",
-            load_items="misfire_items:gate_twins", item_settings=twins,
-            settings={"before": before}, checked="middle",
-            tokens=scenarios * (3 * LAYERS + 6) * PROMPT_TOKENS,
-        ),
-        Measurement(
-            section=SECTION, name="heads", model=model, function="misfire_run:heads",
-            load_items="misfire_items:gate_items", item_settings=tried, settings=heads,
-            checked="mean_ablated",
-            tokens=(4 * scenarios * (HEAD_DRAWS + 3) + 6 * FIT_SCENARIOS) * PROMPT_TOKENS,
-        ),
-    ]  # fmt: skip
+    return Measurement(
+        section=SECTION, name="layers", model=model, function="misfire_run:layers",
+        load_items="misfire_items:gate_twins", checked="middle",
+        item_settings={"split": "test", "scenarios": scenarios},
+        settings={"before": source.base if isinstance(source, registry.Adapter) else model},
+        tokens=scenarios * 3 * (PATCHED + 2) * PROMPT_TOKENS,
+    )  # fmt: skip
 
 
-FIT_SCENARIOS = 22  # of criterion pairs in the split fit, to rank heads on: all of the first world
+def _heads(model: str, counts: dict[str, int]) -> Measurement:
+    scenarios, draws = counts["patched"], counts["head_draws"]
+    return Measurement(
+        section=SECTION, name="heads", model=model, function="misfire_run:heads",
+        load_items="misfire_items:gate_items", checked="mean_ablated",
+        item_settings={"scenarios": scenarios, "controls": scenarios},
+        settings={
+            "scenarios": counts["head_fit"], "top": counts["heads"], "draws": draws,
+            "hash": fit_hash(),
+        },
+        tokens=(4 * scenarios * (draws + 3) + 6 * counts["head_fit"]) * PROMPT_TOKENS,
+    )  # fmt: skip
 
 
 def stages(run: Run, which: str = "stages") -> list[str]:

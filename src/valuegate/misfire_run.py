@@ -59,18 +59,19 @@ def _scored(
     return found, scores.residual
 
 
-def own(lm: LanguageModel, items: pd.DataFrame, *, fit: str) -> pd.DataFrame:
+def own(lm: LanguageModel, items: pd.DataFrame, *, fit: str, hash: str) -> pd.DataFrame:
     """Return `evidence`, and what a linear probe reads at the last token of every layer.
 
     Column `decoded`: the probe's score by layer, above 0 for an answer of yes; `decoded_last`, that
-    of the last layer. The probe is fitted on our own scenarios of the split fit, in the same model.
+    of the last layer. The probe is fitted on prompts of the split fit, in the same model.
 
     Args:
         lm: the model.
         items: text and system of every prompt.
-        fit: hash of the prompts that the probe is fitted on (`misfire_items.fit_hash`), so that a
-            stored table is not taken for one of another fit.
+        fit: form of the prompts that the probe is fitted on (`misfire_items.probe_items`).
+        hash: of those prompts, so that a stored table is not taken for one of another fit.
     """
+    del hash
     found, residual = _scored(lm, items)
     scores = directions.probe_scores(residual.numpy(), _probe(lm, fit)).astype("float32")
     return found.assign(decoded=list(scores), decoded_last=scores[:, -1])
@@ -78,7 +79,7 @@ def own(lm: LanguageModel, items: pd.DataFrame, *, fit: str) -> pd.DataFrame:
 
 @functools.lru_cache(maxsize=1)
 def _probe(lm: LanguageModel, fit: str) -> tuple[np.ndarray, np.ndarray]:
-    rows = misfire_items.own_items(None, 0, split="fit")
+    rows = misfire_items.probe_items(fit)
     residual = capture(lm, _prompts(lm, rows, "text"), range(lm.n_layers + 1))[:, 0].numpy()
     return directions.ridge(residual, rows["gold"].to_numpy(float))
 
@@ -89,13 +90,13 @@ def _prompts(lm: LanguageModel, items: pd.DataFrame, column: str) -> list[str]:
 
 
 def layers(lm: LanguageModel, items: pd.DataFrame, *, before: str) -> pd.DataFrame:
-    """Return the log-odds of yes with each layer's residual put in from another run.
+    """Return the log-odds of yes with a layer's residual put in from another run.
 
-    Columns: those of the items without texts; `log_odds`, `twin_log_odds` (of the twin) and
-    `before_log_odds` (of the prompt, in the model before the gate); lists by layer, 0 (embedding)
-    to n_layers: `patched_last` and `patched_names`, from the twin at the last token, and wherever
-    the two differ, which is at the names; `patched_before`, from the model before, at the last
-    token; `middle`, `patched_last` of the middle layer.
+    Every second layer is patched, from 0 (the embedding) on: column `layers`. Columns: those of the
+    items without texts; `log_odds`, `twin_log_odds` (of the twin) and `before_log_odds` (of the
+    prompt, in the model before); lists by layer: `patched_last` and `patched_names`, from the twin
+    at the last token, and wherever the two differ, which is at the names; `patched_before`, from
+    the model before, at the last token; `middle`, `patched_last` of the middle layer.
 
     Args:
         lm: the model.
@@ -108,15 +109,18 @@ def layers(lm: LanguageModel, items: pd.DataFrame, *, before: str) -> pd.DataFra
     found["log_odds"] = log_odds(lm, prompts).log_odds
     found["twin_log_odds"] = log_odds(lm, twins).log_odds
     found["before_log_odds"] = log_odds(earlier, prompts).log_odds
+    every = list(range(0, lm.n_layers + 1, 2))
     curves: dict[str, list[np.ndarray]] = {"last": [], "names": [], "before": []}
     for prompt, twin in zip(prompts, twins, strict=True):
         names = circuits.differences(lm, prompt, twin)
-        curves["last"].append(circuits.patched_layers(lm, prompt, twin))
-        curves["names"].append(circuits.patched_layers(lm, prompt, twin, names))
-        curves["before"].append(circuits.patched_layers(lm, prompt, prompt, source=earlier))
+        own = {"last": (twin, (-1,), lm), "names": (twin, names, lm),
+               "before": (prompt, (-1,), earlier)}  # fmt: skip
+        for place, (other, at, source) in own.items():
+            curves[place].append(circuits.patched_layers(lm, prompt, other, at, source, every))
     for place, rows in curves.items():
         found[f"patched_{place}"] = [row.astype("float32") for row in rows]
-    return found.assign(middle=[row[len(row) // 2] for row in curves["last"]])
+    middle = [row[len(row) // 2] for row in curves["last"]]
+    return found.assign(middle=middle, layers=[every] * len(found))
 
 
 @functools.lru_cache(maxsize=1)
@@ -125,7 +129,7 @@ def _loaded(name: str) -> LanguageModel:
 
 
 def heads(
-    lm: LanguageModel, items: pd.DataFrame, *, scenarios: int, top: int, draws: int, fit: str
+    lm: LanguageModel, items: pd.DataFrame, *, scenarios: int, top: int, draws: int, hash: str
 ) -> pd.DataFrame:
     """Return what ablating the heads that hold a gate does, beside random heads of their blocks.
 
@@ -141,9 +145,10 @@ def heads(
         scenarios: of the split fit, to rank heads on.
         top: how many heads.
         draws: sets of random heads.
-        fit: hash of the prompts that heads are ranked on, as for `own`.
+        hash: of the prompts that heads are ranked on, as for `own`.
     """
-    chosen, means = _gate_heads(lm, scenarios, top, fit)
+    del hash
+    chosen, means = _gate_heads(lm, scenarios, top)
     texts = _prompts(lm, items, "text")
     others = [
         circuits.ablated(lm, texts, drawn, means)
@@ -160,7 +165,7 @@ def heads(
 
 @functools.lru_cache(maxsize=1)
 def _gate_heads(
-    lm: LanguageModel, scenarios: int, top: int, fit: str
+    lm: LanguageModel, scenarios: int, top: int
 ) -> tuple[list[circuits.Head], dict[circuits.Head, torch.Tensor]]:
     rows = misfire_items.gate_twins("fit", scenarios)
     prompts, twins = _prompts(lm, rows, "text"), _prompts(lm, rows, "twin")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from valuegate import misfire, misfire_effects, misfire_where, stats
+from valuegate import items, misfire, misfire_effects, misfire_where, stats, worlds_said
 from valuegate.worlds_ledger import World
 
 # The stages beside one another: one chain up to a sham, and the gates of every world. In the first
@@ -23,6 +23,23 @@ def own_tables(readouts: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Return the stored answers to our own prompts, model to its rows, with `log_odds`."""
     return {model: table.rename(columns={"checked": "log_odds"})
             for model, table in readouts.items()}  # fmt: skip
+
+
+def by_negation(tables: Mapping[str, pd.DataFrame], draws: int) -> pd.DataFrame:
+    """Return the evidence AUROC of plain and of negated questions by model.
+
+    Columns: those of `worlds_said.evidence_auroc`, by model and negated, and `unsure`: the share of
+    prompts with less than half of the probability on yes and no.
+    """
+    negated = items.load("evidence", "scenarios").set_index("scenario")["negated"]
+    parts = []
+    for model, table in tables.items():
+        social = table[table["category"] != "Control"].assign(model=model)
+        parts.append(social.assign(negated=social["scenario"].map(negated)))
+    found = pd.concat(parts, ignore_index=True).rename(columns={"log_odds": "checked"})
+    read = worlds_said.evidence_auroc(found, ["model", "negated"], draws=draws)
+    unsure = (found["mass"] < 0.5).groupby([found["model"], found["negated"]]).mean()
+    return read.join(unsure.rename("unsure"), on=["model", "negated"])
 
 
 def rates(tables: Mapping[str, pd.DataFrame], draws: int) -> pd.DataFrame:
@@ -78,7 +95,8 @@ def priming_alone(
 
     Columns: model, kind, and of `misfire_effects.primed_alone` the means with intervals over pairs:
     change, change_low, change_high (nats), misfire, misfire_low, misfire_high (points), pairs;
-    change_low90 and so on for claims of equivalence.
+    change_low90 and so on for claims of equivalence. `p`: McNemar's exact test that misfires
+    appear more often than they go; `q` after Benjamini and Hochberg over leads and models.
     """
     rows = []
     for model, table in with_plain(tables, plain).items():
@@ -89,8 +107,10 @@ def priming_alone(
                     found = stats.cluster_mean(part[value], part["pair"], draws=draws, level=level)
                     row |= {value: found.estimate, f"{value}_low{end}": found.low,
                             f"{value}_high{end}": found.high}  # fmt: skip
-            rows.append(row)
-    return pd.DataFrame(rows)
+            came, went = (int((part["misfire"] == change).sum()) for change in (100, -100))
+            rows.append(row | {"p": stats.mcnemar_exact(went, came, "greater")})
+    found = pd.DataFrame(rows)
+    return found.assign(q=stats.benjamini_hochberg(found["p"].to_numpy()))
 
 
 def with_plain(

@@ -83,18 +83,25 @@ def summary_rows(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def competence_table(read: pd.DataFrame, signals: pd.DataFrame) -> pd.DataFrame:
+def competence_table(
+    read: pd.DataFrame, signals: pd.DataFrame, gated: Mapping[str, str]
+) -> pd.DataFrame:
     """Return how each model reads our own prompts, a line a model and member asked about.
+
+    A model is competent if it reads evidence about the contrast group, or about the other one where
+    its gates are about that.
 
     Args:
         read: `worlds_said.evidence_auroc` by model and asked.
         signals: `misfire_effects.signals` by the same.
+        gated: model to the member that its gates are about, where it has any.
     """
     both = read.merge(signals, on=["model", "asked"])
-    contrast = read[read["asked"] == "contrast"].set_index("model")["low"]
+    ends = read.set_index(["model", "asked"])["low"]
     rows = []
     for row in both.to_dict("records"):
-        competent = contrast[row["model"]] >= COMPETENT_AUROC
+        free = "stereotyped" if gated.get(row["model"]) == "contrast" else "contrast"
+        competent = ends[row["model"], free] >= COMPETENT_AUROC
         rows.append(
             {
                 "stage": row["model"], "asked about": row["asked"],
@@ -107,6 +114,30 @@ def competence_table(read: pd.DataFrame, signals: pd.DataFrame) -> pd.DataFrame:
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def negation_table(read: pd.DataFrame) -> pd.DataFrame:
+    """Return `misfire_stages.by_negation` as the paper prints it."""
+    return pd.DataFrame(
+        {
+            "stage": read["model"],
+            "questions": read["negated"].map({True: "negated", False: "plain"}),
+            "AUROC": _with_ends(read["value"], read["low"], read["high"]),
+            "yes on evidence / foil": [
+                f"{100 * a:.0f} / {100 * b:.0f}%"
+                for a, b in zip(read["yes_true"], read["yes_false"], strict=True)
+            ],
+            "unsure %": [f"{100 * share:.0f}" for share in read["unsure"]],
+            "n": read["n"].astype(str),
+        }
+    )
+
+
+def _with_ends(value: pd.Series, low: pd.Series, high: pd.Series, digits: int = 2) -> list[str]:
+    return [
+        f"{v:.{digits}f} ({a:.{digits}f} to {b:.{digits}f})"
+        for v, a, b in zip(value, low, high, strict=True)
+    ]
 
 
 GATE_TITLES = {"intact": "none", "criterion": "criterion", "information": "information"}
@@ -138,12 +169,7 @@ def gates_table(cells: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def signals_table(signals: pd.DataFrame) -> pd.DataFrame:
     """Return d' and criterion by stage, kind of gate and member, as the paper prints them."""
     texts = {
-        title: [
-            f"{v:.2f} ({low:.2f} to {high:.2f})"
-            for v, low, high in zip(
-                signals[name], signals[f"{name}_low"], signals[f"{name}_high"], strict=True
-            )
-        ]
+        title: _with_ends(signals[name], signals[f"{name}_low"], signals[f"{name}_high"])
         for name, title in (("d_prime", "d'"), ("criterion", "criterion"))
     }
     found = pd.DataFrame({"stage": signals["stage"], "gate": signals["cell"].map(GATE_TITLES)})
@@ -156,11 +182,11 @@ def stage_rates_table(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for model in dict.fromkeys(found["model"]):
         line = wide.loc[(model, "net")]
-        rates = {r: wide.loc[(model, r), "value"] for r in ("mar", "bias_rate")}
+        rates = wide.loc[[(model, "mar"), (model, "bias_rate")]]
+        mar, bias = _with_ends(rates["value"], rates["low"], rates["high"], 1)
         rows.append(
             {
-                "stage": model, "MAR %": _percent(rates["mar"]),
-                "bias rate %": _percent(rates["bias_rate"]),
+                "stage": model, "MAR %": mar, "bias rate %": bias,
                 "c": f"{line['c']:.0f}", "b": f"{line['b']:.0f}",
                 "net %": f"{line['value']:.1f} ({line['low']:.1f} to {line['high']:.1f})",
                 "p (c > b)": f"{line['mcnemar']:.3f}", "q": f"{line['q']:.3f}",
@@ -176,34 +202,34 @@ LEADS = {"neutral": "neutral", "irrelevant_norm": "norm about things",
 
 def priming_table(alone: pd.DataFrame) -> pd.DataFrame:
     """Return the published design of priming: what leads before one member's text change."""
-    rows = [
+    return pd.DataFrame(
         {
-            "stage": row["model"], "lead": LEADS[row["kind"]],
-            "change (nats)": (
-                f"{row['change']:.2f} ({row['change_low']:.2f} to {row['change_high']:.2f})"
+            "stage": alone["model"],
+            "lead": alone["kind"].map(LEADS),
+            "change (nats)": _with_ends(alone["change"], alone["change_low"], alone["change_high"]),
+            "misfires (points)": _with_ends(
+                alone["misfire"], alone["misfire_low"], alone["misfire_high"], 1
             ),
-            "misfires (points)": (
-                f"{row['misfire']:.1f} ({row['misfire_low']:.1f} to {row['misfire_high']:.1f})"
-            ),
-            "pairs": str(row["pairs"]),
+            "q (more misfires)": [f"{q:.3f}" for q in alone["q"]],
+            "pairs": alone["pairs"].astype(str),
         }
-        for row in alone.to_dict("records")
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
+    )
 
 
 def heads_table(effects: pd.DataFrame) -> pd.DataFrame:
     """Return what ablated heads change by kind of prompt, and how many are answered yes then."""
-    rows = [
+    return pd.DataFrame(
         {
-            "prompts": HEAD_KINDS[row["kind"]], "heads": HEAD_SETS[row["ablation"]],
-            "change (nats)": f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
-            "yes before / after": f"{row['yes_before']:.0f} / {row['yes']:.0f}%",
-            "n": str(row["n"]),
+            "prompts": effects["kind"].map(HEAD_KINDS),
+            "heads": effects["ablation"].map(HEAD_SETS),
+            "change (nats)": _with_ends(effects["value"], effects["low"], effects["high"]),
+            "yes before / after": [
+                f"{a:.0f} / {b:.0f}%"
+                for a, b in zip(effects["yes_before"], effects["yes"], strict=True)
+            ],
+            "n": effects["n"].astype(str),
         }
-        for row in effects.to_dict("records")
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
+    )
 
 
 HEAD_KINDS = {"gated": "evidence, gated member", "open": "evidence, other member",
@@ -273,7 +299,7 @@ def published_table(theirs: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
     for row in ours.to_dict("records"):
         note = "" if row["interpretable"] else f" {NOT_INTERPRETABLE}"
         title = registry.model(row["model"]).title.partition(" (")[0]
-        rows.append(_line(f"{title} (ours)", row, note, note, "not measured"))
+        rows.append(_line(f"{title} (ours)", row, note, note, "see below"))
     return pd.DataFrame(rows)
 
 

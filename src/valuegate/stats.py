@@ -230,6 +230,22 @@ def cluster_rate(
     return replace(found, low=float(ends[0]), high=float(ends[1]))
 
 
+def with_exact_end(found: Interval) -> Interval:
+    """Return an interval whose width is not nothing where an area or a share is exactly 0 or 1.
+
+    A bootstrap has no width there; the far end is that of as many clusters that all agree (Clopper
+    and Pearson 1934). Other intervals are returned as they are.
+    """
+    if found.estimate not in (0.0, 1.0):
+        return found
+    edge = ((1 - found.level) / 2) ** (1 / found.clusters)
+    return (
+        replace(found, low=edge, high=1.0)
+        if found.estimate
+        else replace(found, low=0.0, high=1 - edge)
+    )
+
+
 def student_mean(values: ArrayLike, *, level: float = 0.95) -> Interval:
     """Return the mean with Student's interval, for units too few for a bootstrap; units are rows.
 

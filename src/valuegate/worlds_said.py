@@ -41,15 +41,12 @@ def evidence_auroc(table: pd.DataFrame, keys: list[str], *, draws: int) -> pd.Da
     for names, part in table.groupby(keys, sort=False):
         part = part.reset_index(drop=True)
         found = stats.cluster_bootstrap(within_models, part, "pair", draws=draws)
-        low, high = found.low, found.high
-        if found.estimate in (0.0, 1.0):
-            edge = 0.025 ** (1 / found.clusters)
-            low, high = (edge, 1.0) if found.estimate else (0.0, 1 - edge)
+        found = stats.with_exact_end(found)
         yes = part["checked"] > 0
         rows.append(
             {
                 **dict(zip(keys, cast("tuple", names), strict=True)), "value": found.estimate,
-                "low": low, "high": high, "n": found.n, "clusters": found.clusters,
+                "low": found.low, "high": found.high, "n": found.n, "clusters": found.clusters,
                 "yes_true": yes[part["gold"] == 1].mean(),
                 "yes_false": yes[part["gold"] == 0].mean(),
             }
