@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch
 
 from valuegate import house
@@ -129,27 +131,32 @@ def loss_figure(losses: Mapping[str, pd.DataFrame]) -> Drawn:
     table = table.groupby(["stage", "source", "part"], sort=False)["loss"].mean().reset_index()
     stages = list(dict.fromkeys(table["stage"]))
     sources = sorted(table["source"].unique())
-    # A source has one colour in all panels; neighbours in a legend differ in their dashes, too.
-    colours = dict(zip(sources, sns.color_palette("husl", len(sources)), strict=True))
-    lines = -(-len(stages) // 2)
+    # A source looks alike in all panels; neighbours in the legend differ in their dashes, too.
+    colours = sns.color_palette("husl", len(sources))
+    looks: dict[str, dict[str, Any]] = {
+        source: {"color": colour, "linestyle": ("-", "--", ":")[number % 3], "linewidth": 1.1}
+        for number, (source, colour) in enumerate(zip(sources, colours, strict=True))
+    }
+    lines = -(-len(stages) // 3)
     figure, axes = plt.subplots(
-        lines, 2, figsize=(house.WIDTH, 2.2 * lines), layout="constrained", squeeze=False
+        lines, 3, figsize=(house.WIDTH, 2.1 * lines + 0.7), layout="constrained", squeeze=False
     )
     for panel, stage in zip(axes.flat, stages, strict=False):
-        parts = table[table["stage"] == stage].groupby("source", sort=True)
-        for number, (source, line) in enumerate(parts):
-            panel.plot(
-                10 * line["part"] + 5, line["loss"], label=source, linewidth=1.1,
-                color=colours[str(source)], linestyle=("-", "--", ":")[number % 3],
-                marker="." if len(line) == 1 else None,
-            )  # fmt: skip
-        panel.set(yscale="log", xlabel="% of training", ylabel="loss (nats)")
+        for source, line in table[table["stage"] == stage].groupby("source", sort=True):
+            dot = "." if len(line) == 1 else None
+            panel.plot(10 * line["part"] + 5, line["loss"], marker=dot, **looks[str(source)])
+        panel.set(yscale="log", xlabel="% of training")
+        panel.minorticks_off()
         panel.set_title(stage)
-        panel.legend(
-            fontsize="xx-small", handlelength=1.6, loc="upper left", bbox_to_anchor=(1, 1.05)
-        )
+    for row in axes:
+        row[0].set_ylabel("loss (nats)")
     for panel in axes.flat[len(stages) :]:
         panel.axis("off")
+    handles = [Line2D([], [], **look) for look in looks.values()]
+    figure.legend(
+        handles, [s.replace("_", " ") for s in sources], loc="outside lower center", ncols=5,
+        fontsize="x-small",
+    )  # fmt: skip
     return figure, table
 
 
