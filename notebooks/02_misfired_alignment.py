@@ -435,10 +435,11 @@ sides = misfire_where.with_gates(short["gated-s2"], planted["s2"])
 hidden = sides[(sides["cell"] == "information") & (sides["side"] == "gated")]
 at = layers[(layers["model"] == "gated-s2") & (layers["side"] == "gated")]
 at = at[at["cell"] == "information"].set_index(["instrument", "layer"])
+last = at.index.get_level_values("layer").max()
 for id, instrument, layer in (
-    ("information_output", "lens", at.index.get_level_values("layer").max()),
-    ("information_below", "probe", FREE),
-):
+    ("information_output", "lens", last), ("information_below", "probe", FREE),
+    ("information_probe", "probe", last),
+):  # fmt: skip
     row = at.loc[(instrument, layer)]
     section.claim(
         f"misfire.{id}", row.auroc, ci=(row.low, row.high), n=row.n, clusters=row.pairs,

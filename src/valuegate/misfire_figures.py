@@ -269,7 +269,7 @@ def gates_figure(cells: Mapping[str, pd.DataFrame]) -> Drawn:
     for panel, measure in zip(panels, MEASURES, strict=True):
         part = found[found["measure"] == measure].set_index(["stage", "cell"]).loc[list(labels)]
         _bars(panel, part["beyond"], part["beyond_low"], part["beyond_high"], list(labels.values()))
-        panel.set(xlabel="change beyond pairs without a gate (nats)")
+        panel.set(xlabel="nats, beyond no gate")
         panel.set_title(measure)
     return figure, found
 
