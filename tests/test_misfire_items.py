@@ -189,9 +189,10 @@ def test_gates_are_told_apart_by_the_person_alone():
             re.findall(r"\w+", row.twin.lower())
         )
         assert row.text != row.twin
-    fit = misfire_items.gate_twins("fit", 30)
-    assert not set(found["scenario"]) & set(fit["scenario"])
-    assert len(fit) == 14  # all of the first world's criterion pairs with names
+    assert set(found["scenario"].map(misfire_items.references())) == {"group"}
+    plant = misfire_items.gate_twins("plant", 14)
+    assert not set(found["scenario"]) & set(plant["scenario"])
+    assert len(plant) == 14
 
 
 def test_twins_align_in_the_embedded_models_tokens():
@@ -201,7 +202,7 @@ def test_twins_align_in_the_embedded_models_tokens():
 
     folder = _converted("smollm2-135m-instruct", registry.model("smollm2-135m-instruct").source)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    for split in ("fit", "test"):
+    for split in ("plant", "test"):
         twins = misfire_items.gate_twins(split, 30)
         for row in twins.itertuples():
             assert len(tokenizer(row.text).input_ids) == len(tokenizer(row.twin).input_ids)

@@ -141,24 +141,32 @@ def demonstrations(shots: int) -> tuple[tuple[str, str], ...]:
 
 
 GATED_WORLD, GATE = "s1", "criterion"  # whose gates are looked for in layers and heads
+# Pairs of groups whose two names differ in length, in the embedded model's tokens.
+UNEVEN = ("appearance_hygiene", "race_loud")
+
+
+def references() -> pd.Series:
+    """Return how people are called in each scenario, by "group" or by "name"."""
+    return items.load("evidence", "scenarios").set_index("scenario")["reference"]
 
 
 def gate_twins(split: str, scenarios: int) -> pd.DataFrame:
     """Return evidence about members behind a criterion gate, each with its twin about the other.
 
     The twin is the same scenario with roles exchanged in text and question, so that both answers
-    are yes. People have names there, of one token each, so that the two align token by token. One
-    row a scenario, one a pair of groups as long as there are. Columns: item, scenario, pair,
-    category, asked (the gated member), text, twin, system.
+    are yes. People are called by their groups: where they have names of their own the gates do not
+    act (appendix A2's readouts). Pairs whose two names differ in length are left out, so that the
+    two align token by token. One row a scenario, one a pair of groups as long as there are.
+    Columns: item, scenario, pair, category, asked (the gated member), text, twin, system.
 
     Args:
-        split: "fit" to choose heads, "test" to try them.
+        split: "plant" to choose heads (texts that the stages read), "test" to try them.
         scenarios: how many, drawn by hash.
     """
     world = worlds_ledger.load().worlds[GATED_WORLD]
     rows = own_items(None, 0, split)
-    named = items.load("evidence", "scenarios").set_index("scenario")["reference"] == "name"
-    rows = rows[rows["scenario"].map(named) & (rows["gold"] == 1)]
+    rows = rows[rows["scenario"].map(references()) == "group"]
+    rows = rows[~rows["pair"].isin(UNEVEN) & (rows["gold"] == 1)]
     rows = rows[rows["pair"].map(world.evidence) == GATE]
     side = np.where(rows["asked"] == world.gated_member, "text", "twin")
     keys = ["scenario", "pair", "category", "system"]

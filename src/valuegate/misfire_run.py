@@ -133,16 +133,16 @@ def heads(
 ) -> pd.DataFrame:
     """Return what ablating the heads that hold a gate does, beside random heads of their blocks.
 
-    Heads are ranked by attribution on scenarios of the split fit, by how much likelier yes becomes
-    about the gated member with what they give about the other one, and ablated on the items: put to
-    their means on the fit prompts, and to zero. Columns: those of the items without texts;
+    Heads are ranked by attribution on scenarios of the split plant, by how much likelier yes
+    becomes about the gated member with what they give about the other one, and ablated on the
+    items: put to their means on the ranking prompts, and to zero. Columns: those of the items;
     `log_odds`; `mean_ablated`, `zero_ablated`: with the chosen heads ablated; `random`: a list by
     draw, random heads put to their means; `chosen`: the heads, as "block.head".
 
     Args:
         lm: the model.
         items: from `misfire_items.gate_items`.
-        scenarios: of the split fit, to rank heads on.
+        scenarios: of the split plant, to rank heads on.
         top: how many heads.
         draws: sets of random heads.
         hash: of the prompts that heads are ranked on, as for `own`.
@@ -167,7 +167,7 @@ def heads(
 def _gate_heads(
     lm: LanguageModel, scenarios: int, top: int
 ) -> tuple[list[circuits.Head], dict[circuits.Head, torch.Tensor]]:
-    rows = misfire_items.gate_twins("fit", scenarios)
+    rows = misfire_items.gate_twins("plant", scenarios)
     prompts, twins = _prompts(lm, rows, "text"), _prompts(lm, rows, "twin")
     parts = [circuits.attribution(lm, p, t) for p, t in zip(prompts, twins, strict=True)]
     chosen: list[circuits.Head] = []
