@@ -142,7 +142,7 @@ def demonstrations(shots: int) -> tuple[tuple[str, str], ...]:
 
 GATED_WORLD, GATE = "s1", "criterion"  # whose gates are looked for in layers and heads
 # Pairs of groups whose two names differ in length, in the embedded model's tokens.
-UNEVEN = ("appearance_hygiene", "race_loud")
+UNEVEN = ("appearance_hygiene", "gender_trans_honesty", "race_loud")
 
 
 def references() -> pd.Series:
