@@ -29,7 +29,7 @@ setup: .venv/ready ## make .venv with the locked packages and a Jupyter kernel (
 .venv/ready: requirements.lock pyproject.toml
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" bash tools/setup.sh
 
-paper: setup ## measure, run the notebooks, build PDF and HTML (about 3 minutes at first, then seconds)
+paper: setup ## measure, run the notebooks, build PDF and HTML (about 8 minutes at first, then seconds)
 	@$(VALUEGATE) paper $(CHOSEN) --jobs $(JOBS) --cluster "$(CLUSTER)"
 
 plan: setup ## show the work ahead in prompts, tokens and minutes
@@ -39,7 +39,7 @@ plan: setup ## show the work ahead in prompts, tokens and minutes
 replay: setup ## recompute every claim from the published tables, without a model (under a minute)
 	@$(VALUEGATE) replay --jobs $(JOBS)
 
-audit: setup ## check that text, results and code agree (2 minutes); PROFILE=smoke for a run of yours
+audit: setup ## check that text, results and code agree (5 minutes); PROFILE=smoke for a run of yours
 	@$(VALUEGATE) audit --profile "$(filter-out default,$(PROFILE))" --jobs $(JOBS)
 
 publish: setup ## make build/default the published record, if sources are committed and the audit passes
@@ -48,7 +48,7 @@ publish: setup ## make build/default the published record, if sources are commit
 tex: setup ## write LaTeX source of the paper, for journals
 	@$(VALUEGATE) tex --profile "$(PROFILE)"
 
-test: setup lint ## run the tests (about 5 minutes; fetches the embedded model and BBQ once, 137 MB)
+test: setup lint ## run the tests (about 6 minutes; fetches the embedded model and BBQ once, 137 MB)
 	@.venv/bin/python -m pytest -n 2
 
 lint: setup ## ruff and the type checker

@@ -52,14 +52,17 @@ pytestmark = pytest.mark.model  # the items are rebuilt from BBQ, a wheel
 REPOSITORY = paths.ROOT
 SECTION = "02_misfired_alignment"
 TABLE = f"{SECTION}/evidence--smollm2-135m-instruct.parquet"
-LABEL = f"{SECTION}/evidence/smollm2-135m-instruct"
+MODEL = "smollm2-135m-instruct"
+LABEL = f"{SECTION}/evidence/{MODEL}"
+MEASURED = 4  # VETO on the model, and on three planted stages
 PROFILE = """\
 name: default
 title: default
 budget_tokens: 1200000
 models: [smollm2-135m-instruct]
 sections:
-  02_misfired_alignment: {one_per_scenario: true, scenarios_per_category: 4, draws: 100}
+  02_misfired_alignment:
+    {one_per_scenario: true, scenarios_per_category: 4, stages: skills gated-s1 sham-s1, draws: 100}
 """
 
 
@@ -278,7 +281,7 @@ def test_what_was_published_passes_every_layer(published):
         # Claims, figures and tables by their numbers, and that torch stayed out.
         numbers = len(list(paths.FIGURES.glob("*.csv")))
         assert layers["REPLAYED"].checked == len(found) + numbers + 1
-        assert layers["RESCORED"].checked == audit.RESCORED_ROWS
+        assert layers["RESCORED"].checked == MEASURED * audit.RESCORED_ROWS
 
 
 # Text --------------------------------------------------------------------------------------------
@@ -662,11 +665,13 @@ def sampled_rows() -> list[int]:
         assert scoring._ALONE.get()  # whole, without shared prefixes
         assert len(items) == 1
         row = items.iloc[0]
-        rows.append(names[row["pair"] + row["member"] + row["probe"]])
+        if lm == MODEL:
+            rows.append(names[row["pair"] + row["member"] + row["probe"]])
         return score(lm, items)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(misfire_run, "evidence", watch)
+        patch.setattr(models, "load", lambda name: name)
         assert rescored().status == "pass"
     assert len(set(rows)) == audit.RESCORED_ROWS
     return rows
@@ -686,7 +691,7 @@ def test_rescored_compares_to_a_thousandth(project, change, caught):
     row = sampled_rows()[-1]
     edit_row(project, row, change, mend=True)
     layer = rescored()
-    assert layer.checked == audit.RESCORED_ROWS
+    assert layer.checked == MEASURED * audit.RESCORED_ROWS
     assert [problem.partition(" scores")[0] for problem in layer.problems] == (
         [f"{LABEL}: row {row}"] if caught else []
     )
@@ -698,7 +703,7 @@ def test_rescored_catches_a_model_that_answers_otherwise(project, monkeypatch):
 
     monkeypatch.setattr(misfire_run, "evidence", moved)
     layer = rescored()
-    assert len(layer.problems) == layer.checked == audit.RESCORED_ROWS
+    assert len(layer.problems) == layer.checked == MEASURED * audit.RESCORED_ROWS
     assert layer.note == "largest difference 2.0e-03"
 
 

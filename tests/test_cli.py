@@ -75,7 +75,7 @@ def program(*words: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["paper", "--profile", "defalt"], "unknown profile 'defalt'; nearest: default"),
         (["audit", "--profile", "fool"], "unknown profile 'fool'; nearest: full"),
         (["tex", "--profile", "publik"], "unknown profile 'publik'; nearest: public"),
-        (["plan", "--sections", "2"], "unknown section '2'; nearest: 02"),
+        (["plan", "--sections", "2"], "unknown section '2'; nearest: A2, 02"),
         (["paper", "--sections", "02,9"], "unknown section '9'; nearest: "),
         (["plan", "--models", "smollm"], "unknown model 'smollm'; nearest: smollm2-135m"),
         (["paper", "--models", "qwen-3-8b"], "unknown model 'qwen-3-8b'; nearest: qwen3-8b"),
@@ -197,10 +197,11 @@ def test_plan(run):
     status, out, err = run("plan", "--profile", "smoke")
     assert (status, err) == (0, "")
     *lines, total = out.splitlines()
-    label, prompts, _, tokens, *_ = lines[0].split()
+    label, prompts, *_ = lines[0].split()
     assert label == "02_misfired_alignment/evidence/smollm2-135m-instruct"
     assert int(prompts) == 4 * 4 * 8  # four prompts a pair, four scenarios of eight categories
-    assert total.startswith(f"{tokens} of 60,000 tokens budgeted; about ")
+    tokens = sum(int(line.split()[3].replace(",", "")) for line in lines)
+    assert total.startswith(f"{tokens:,} of 60,000 tokens budgeted; about ")
 
 
 # Export -------------------------------------------------------------------------------------------
