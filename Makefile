@@ -63,8 +63,9 @@ lab: setup ## open JupyterLab on the notebooks
 items: setup ## make the embedded item tables anew from their sources, and compare
 	@$(VALUEGATE) items check
 
-data-derived: setup ## make the tables of survey figures anew from the published workbook, and compare
+data-derived: setup ## make the tables of survey figures and scores anew from the published files, and compare
 	@$(VALUEGATE) items check survey_answers
+	@$(VALUEGATE) items check survey_scores
 
 worlds: setup ## train the planted stages anew (hours; resumable; STAGE=gated, RECIPE=tiny in minutes)
 	@$(VALUEGATE) worlds train --recipe "$(RECIPE)" --stage "$(STAGE)"

@@ -23,6 +23,7 @@ from valuegate import (
     items_worlds,
     paths,
     registry,
+    survey_scores,
     survey_sources,
     survey_workbook,
 )
@@ -32,7 +33,8 @@ from valuegate.items_schema import Frame, Kind
 from valuegate.measure import write_text
 from valuegate.schema import Strict, read_yaml
 
-DERIVED = "survey_answers"  # figures of a third party's workbook; all other sets are our own text
+DERIVED = "survey_answers"  # figures of a third party's workbook; most other sets are our own text
+PUBLISHED = "survey_scores"  # the same party's scores of models
 SOURCES = items.FOLDER / "sources"
 _Tables = dict[str, pd.DataFrame]
 
@@ -143,6 +145,7 @@ def _readers() -> _Tables:
 
 BUILDERS: dict[str, Callable[[], _Tables]] = {
     DERIVED: survey_workbook.figures,
+    PUBLISHED: survey_scores.figures,
     "survey": _survey,
     "survey_practice": _practice,
     "evidence": _evidence,
