@@ -22,12 +22,12 @@ KEYS = ["column", "country"]
 # are made of the country's own answers, so they are no nulls but rulers.
 BLIND = {
     "midpoint": "middle of the scale",
-    "middle_whole": "whole answers next to it",
+    "middle_whole": "whole answers at the middle",
     "uniform": "any answer at random",
 }
 NEIGHBOURS = {
     "others_mean": "other countries' mean",
-    "others_whole": "the same, as a whole answer",
+    "others_whole": "other countries' mean, rounded",
 }
 RULERS = {
     "compatriot": "a random compatriot",
