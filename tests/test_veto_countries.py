@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 from pytest import approx  # noqa: PT013 - one word in long tables
 
-from valuegate.veto_countries import _permuted, country_effects, equity, item_mix, slopes
+from valuegate.veto_countries import (
+    _permuted,
+    country_effects,
+    equity,
+    gap,
+    item_mix,
+    shared_order,
+    slopes,
+)
 
 
 def cells(rows, source="WVS7"):
@@ -107,6 +115,18 @@ def test_country_effects_by_hand():
     assert found["items"].to_dict() == approx({"EGY": 50, "TUN": 70})
 
 
+def test_cells_that_come_twice_count_twice():
+    table = unequal([-4.0, 0, 1, 3], questions=12)
+    table = table[(table["country"] != "C01") | (table["column"] < 5)]
+    # A question asked of all, twice over, weighs as two questions with the same scores do.
+    twice = table["column"] == 3
+    repeated = pd.concat([table, table[twice]])
+    renamed = pd.concat([table, table[twice].assign(column=99)])
+    one, other = (country_effects(t["score"], t)["effect"] for t in (repeated, renamed))
+    assert one.to_numpy() == approx(other.to_numpy())
+    assert one.to_numpy() != approx(country_effects(table["score"], table)["effect"].to_numpy())
+
+
 def test_effects_are_nan_where_no_question_links_the_countries():
     table = pd.DataFrame(
         [(1, "EGY", 45.0), (1, "TUN", 55.0), (2, "IRN", 95.0)],
@@ -174,3 +194,25 @@ def test_countries_with_few_cells_stay_out_of_the_gap():
     assert row["gap_effects"] == approx(2)
     assert (row["countries"], row["fewest"]) == (3, 80)
     assert item_mix(table[table["country"] < "C02"]).empty  # two countries have no spread
+
+
+def test_the_published_gap_by_hand():
+    table = pd.DataFrame(
+        [(1, "EGY", 40.0), (2, "EGY", 60.0), (1, "TUN", 80.0), (2, "TUN", 80.0), (2, "IRQ", 70.0)],
+        columns=["question", "country", "score"],
+    )
+    found = gap(table, "score", draws=50)
+    assert found.estimate == approx(30)  # 80 against 50
+    # Of two questions a draw holds the first alone, the second alone, or both.
+    assert (found.low, found.high) == approx((20, 40))
+
+
+def test_countries_in_the_same_order_correlate():
+    table = unequal([-6.0, -2, 0, 3, 5], noise=1.0)
+    table["question"] = table["column"]
+    place = table.groupby("column").cumcount()
+    table["same"], table["turned"] = 10.0 + place, 10.0 - place
+    assert shared_order(table, "score", "same", draws=20).estimate > 0.95
+    found = shared_order(table, "score", "turned", draws=20)
+    assert found.high < -0.9
+    assert found.estimate == approx(-shared_order(table, "score", "same", draws=1).estimate)

@@ -165,6 +165,41 @@ def item_mix(table: pd.DataFrame, fewest: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def gap(table: pd.DataFrame, of: str, draws: int = 2000, seed: int = 0) -> stats.Interval:
+    """Return max - min over countries of the raw mean of a score, as published, in points.
+
+    Bootstrapped over questions. Max - min only grows with noise, so the interval lies high.
+    """
+    codes, names = pd.factorize(table["country"])
+
+    def statistic(frame: pd.DataFrame, weights: np.ndarray) -> float:
+        sums = np.bincount(codes, weights * frame[of], len(names))
+        sizes = np.bincount(codes, weights, len(names))
+        return float(np.ptp(sums[sizes > 0] / sizes[sizes > 0]))
+
+    return stats.cluster_bootstrap(statistic, table, "question", draws=draws, seed=seed)
+
+
+def shared_order(
+    table: pd.DataFrame, one: str, other: str, draws: int = 500, seed: int = 0
+) -> stats.Interval:
+    """Return the correlation over countries of the effects of two scores on the same cells.
+
+    Effects as in `country_effects`. Bootstrapped over questions; a draw in which questions no
+    longer link all countries is undefined.
+    """
+
+    def statistic(frame: pd.DataFrame, weights: np.ndarray) -> float:
+        drawn = frame.loc[frame.index.repeat(weights)]
+        fit = _Additive(drawn)
+        effects = (fit.effects(drawn[name].to_numpy(float)) for name in (one, other))
+        return float(np.corrcoef(np.array(list(effects)))[0, 1])
+
+    return stats.cluster_bootstrap(
+        statistic, table.reset_index(drop=True), "question", draws=draws, seed=seed
+    )
+
+
 class _Additive:
     """The least-squares fit of score = question + country on fixed cells, solved for countries."""
 
@@ -173,7 +208,7 @@ class _Additive:
         self.country, names = pd.factorize(cells["country"], sort=True)
         self.names = list(names)
         there = np.zeros((self.question.max() + 1, len(names)))
-        there[self.question, self.country] = 1
+        np.add.at(there, (self.question, self.country), 1)  # a bootstrap draw repeats cells
         normal = np.diag(there.sum(0)) - there.T @ (there / there.sum(1, keepdims=True))
         # A constant for all countries cannot be told from the questions' level; this sets it to 0.
         normal += 1 / len(names)
