@@ -190,14 +190,12 @@ def shared_order(
     """
 
     def statistic(frame: pd.DataFrame, weights: np.ndarray) -> float:
-        drawn = frame.loc[frame.index.repeat(weights)]
+        drawn = frame.iloc[np.repeat(np.arange(len(frame)), weights)]
         fit = _Additive(drawn)
-        effects = (fit.effects(drawn[name].to_numpy(float)) for name in (one, other))
-        return float(np.corrcoef(np.array(list(effects)))[0, 1])
+        first, second = (fit.effects(drawn[name].to_numpy(float)) for name in (one, other))
+        return float(np.corrcoef(first, second)[0, 1])
 
-    return stats.cluster_bootstrap(
-        statistic, table.reset_index(drop=True), "question", draws=draws, seed=seed
-    )
+    return stats.cluster_bootstrap(statistic, table, "question", draws=draws, seed=seed)
 
 
 class _Additive:

@@ -53,5 +53,6 @@ def nulls_figure(found: pd.DataFrame) -> Drawn:
     ]
     panel.set(xlabel="score (points of 100)", yticks=y, yticklabels=labels)
     panel.tick_params(axis="y", length=0)
-    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
+    *nulls, model = panel.get_legend_handles_labels()[0]  # an interval comes last, wherever drawn
+    figure.legend(handles=[model, *nulls], loc="outside lower center", ncols=3, fontsize="small")
     return figure, found[found["null"].isin(["score", *DRAWN])].reset_index(drop=True)
