@@ -154,7 +154,10 @@ def test_the_interval_is_over_questions_and_not_over_cells():
     table = pd.DataFrame({"file": "one", "question": column, "score": 100.0 * (column == 2)})
     table = table.assign(**dict.fromkeys(NULLS, 50.0))
     cells = pd.DataFrame({"excluded": [None] * 100})
-    row = against_nulls(table, cells, draws=200).set_index("null").loc["score"]
+    found = against_nulls(table, cells, draws=200).set_index("null")
+    gap = found.loc["midpoint"]
+    assert (gap["beyond"], gap["beyond_low"], gap["beyond_high"]) == (0, -50, 50)
+    row = found.loc["score"]
     assert (row["value"], row["low"], row["high"], row["questions"]) == (50, 0, 100, 2)
     assert row["coverage"] == 1
 
