@@ -28,8 +28,6 @@ NOT_CONTENT = {
     "survey_practice.options.label": "scale",
     "survey_practice.pairs.text": "template around the clause",
     "survey_answers.faults.detail": "no text for a model",
-    "survey_scores.files.source": "the name of a file",
-    "survey_scores.faults.detail": "no text for a model",
     "evidence.pairs.stereotyped": "name", "evidence.pairs.contrast": "name",
     "evidence.pairs.stereotyped_people": "name", "evidence.pairs.contrast_people": "name",
     "evidence.pairs.theme": "of lead sentences, read before any split",
@@ -207,7 +205,6 @@ def test_the_card_counts_what_there_is():
     for name, table in (
         ("survey", "questions"), ("survey", "wordings"), ("survey", "cross_format"),
         ("survey_answers", "shares"), ("survey_answers", "cells"), ("survey_answers", "columns"),
-        ("survey_scores", "scores"),
         ("evidence", "scenarios"), ("evidence", "prompts"), ("parties", "statements"),
         ("guild_norms", "wordings"), ("guild_norms", "verdicts"), ("left_right", "statements"),
         ("left_right", "prompts"), ("moral", "actions"), ("requests", "prompts"),

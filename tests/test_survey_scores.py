@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from valuegate import items
+from valuegate import items, survey_scores
 from valuegate.errors import ValueGateError
 from valuegate.survey_scores import Published, build, candidates, floor_divergence, matching
 
@@ -128,7 +128,7 @@ def test_the_floor_divergence_holds_only_entropy():
 
 def test_codes_are_workbook_columns():
     """Under the match all scores are of whole answers; with rows shifted few are."""
-    scores = items.load("survey_scores", "scores")
+    scores = survey_scores.load("scores")
     truths = items.load("survey_answers", "cells").rename(columns={"central": "truth"})
     truths = truths.merge(items.load("survey_answers", "columns"), on="column")
     for file in scores.columns[2:]:
@@ -140,19 +140,34 @@ def test_codes_are_workbook_columns():
 
 def test_the_committed_tables_count_what_was_published():
     """Counts of the data's own documentation: 879 rows, all divergences, scores down to 2,000."""
-    files = items.load("survey_scores", "files").set_index(["measure", "file"])
+    files = survey_scores.load("files").set_index(["measure", "file"])
     assert set(files["rows"]) == {879}
     assert set(files.loc["divergence", "filled"]) == {9051}
     filled = files.loc["score", "filled"]
     assert (filled.min(), filled.max(), len(filled)) == (2060, 9024, 12)
-    faults = items.load("survey_scores", "faults")
+    faults = survey_scores.load("faults")
     assert faults["rule"].value_counts()["off_scale"] == 2
     assert "no_whole_answer" not in set(faults["rule"])
 
 
+def test_a_table_is_checked_when_read():
+    with pytest.raises(ValueGateError, match="table of survey_scores 'score'"):
+        survey_scores.load("score")
+    one = survey_scores.load("scores")
+    one["aya_persona_zero_shot"] = 0.0  # a reader's own copy
+    assert survey_scores.load("scores")["aya_persona_zero_shot"].isna().any()
+
+
+def test_the_card_counts_the_scores():
+    card = (items.FOLDER / "README.md").read_text(encoding="utf-8")
+    line = next(line for line in card.splitlines() if line.startswith("| `survey_scores`"))
+    assert f"{len(survey_scores.load('files'))} files" in line
+    assert f"{len(survey_scores.load('scores')):,} cells" in line
+
+
 def test_published_divergences_of_the_arab_opinion_index_hold_no_model():
     floor = floor_divergence(items.load("survey_answers", "shares"))
-    found = items.load("survey_scores", "divergences").set_index(["column", "country"])
+    found = survey_scores.load("divergences").set_index(["column", "country"])
     blocks = items.load("survey_answers", "columns").set_index("column")["source"]
     arab = found[(found.index.get_level_values("column").map(blocks) == "AOI2022")]
     same = arab.sub(floor.reindex(arab.index), axis=0).abs() < 0.01

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pytest import approx  # noqa: PT013 - one word in long tables
 
-from valuegate import items
+from valuegate import items, survey_scores
 from valuegate.veto_divergence import against_guesses, guesses
 
 COLUMNS = pd.DataFrame(
@@ -52,7 +52,7 @@ def test_a_file_is_set_beside_the_guesses_on_the_same_cells():
 def test_the_committed_divergences_are_far_from_a_uniform_guess():
     """In the World Values Survey; in the other survey they hold no model."""
     tables = [items.load("survey_answers", name) for name in ("columns", "shares")]
-    found = against_guesses(items.load("survey_scores", "divergences"), *tables, draws=50)
+    found = against_guesses(survey_scores.load("divergences"), *tables, draws=50)
     world = found[found["block"] == "WVS7"]
     assert world["above_low"].min() > 1
     assert world["no_model"].max() == 0

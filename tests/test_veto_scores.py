@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pytest import approx  # noqa: PT013 - one word in long tables
 
-from valuegate import items, veto_scores
+from valuegate import items, survey_scores, veto_scores
 from valuegate.veto_scores import NULLS, against_nulls, benchmark, expected_answers, nvas, scored
 from valuegate.veto_tiers import BENIGN, SENSITIVE, SENSITIVE_COLUMNS, tiers
 
@@ -210,7 +210,7 @@ def test_every_code_of_the_proxy_is_in_the_workbook():
 
 def test_all_cells_take_under_five_seconds():
     tables = [items.load("survey_answers", t) for t in ("columns", "cells", "shares")]
-    scores = items.load("survey_scores", "scores")
+    scores = survey_scores.load("scores")
     start = time.process_time()
     cells = benchmark(*tables)
     table = scored(cells, scores)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from valuegate import items, veto_countries, veto_tables
+from valuegate import survey_scores, veto_countries, veto_tables
 from valuegate.veto_figures import DRAWN, nulls_figure
 from valuegate.veto_scores import NULLS
 
@@ -45,7 +45,7 @@ def test_a_file_has_a_name_in_words(file, words):
 
 
 def test_every_published_file_has_a_name_of_its_own():
-    files = items.load("survey_scores", "files")
+    files = survey_scores.load("files")
     assert files["file"].map(veto_tables.title).nunique() == 18
 
 
@@ -93,7 +93,7 @@ def test_slopes_equity_and_item_mix_are_printed():
 
 
 def test_every_rule_of_the_published_files_is_printed():
-    faults = items.load("survey_scores", "faults")
+    faults = survey_scores.load("faults")
     assert set(faults["rule"]) <= set(veto_tables.RULES)
     printed = veto_tables.fault_table(faults).set_index("rule")
     assert printed.loc["a score under 0", "listed"] == "2"

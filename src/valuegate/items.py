@@ -91,12 +91,6 @@ SETS: dict[str, dict[str, Table]] = {
         ),
         "faults": Table(survey_schema.SurveyFault, ("rule", "column", "country")),
     },
-    "survey_scores": {
-        "files": Table(survey_schema.ScoreFile, ("file", "measure")),
-        "scores": Table(survey_schema.ScoreCell, ("column", "country")),
-        "divergences": Table(survey_schema.DivergenceCell, ("column", "country")),
-        "faults": Table(survey_schema.ScoreFault, ("rule", "measure", "file", "column", "country")),
-    },
     "evidence": {
         "pairs": Table(schema.EvidencePair, ("pair",)),
         "scenarios": Table(schema.EvidenceScenario, ("scenario",)),

@@ -35,6 +35,7 @@ from valuegate.schema import Strict, read_yaml
 
 DERIVED = "survey_answers"  # figures of a third party's workbook; most other sets are our own text
 PUBLISHED = "survey_scores"  # the same party's scores of models
+SETS = {**items.SETS, PUBLISHED: survey_scores.TABLES}
 SOURCES = items.FOLDER / "sources"
 _Tables = dict[str, pd.DataFrame]
 
@@ -170,7 +171,7 @@ def made(name: str) -> dict[str, str]:
     if name not in BUILDERS:
         raise unknown("item set", name, BUILDERS)
     tables = BUILDERS[name]()
-    return {table: text(tables[table]) for table in items.SETS[name]}
+    return {table: text(tables[table]) for table in SETS[name]}
 
 
 def compare(name: str) -> list[str]:
@@ -203,7 +204,7 @@ def write(name: str) -> list[Path]:
     for table, new in made(name).items():
         path = items.path(name, table)
         write_text(new, path)
-        items.read(path, items.SETS[name][table])
+        items.read(path, SETS[name][table])
         written.append(path)
     _write_hashes(written)
     return written

@@ -8,6 +8,7 @@ nowhere, so `matching` shows it by content. What the scores mean is left to `vet
 from __future__ import annotations
 
 import contextlib
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,19 @@ import numpy as np
 import pandas as pd
 from openpyxl import load_workbook
 
-from valuegate import data, items
-from valuegate.errors import ValueGateError
+from valuegate import data, items, survey_schema
+from valuegate.errors import ValueGateError, unknown
 from valuegate.survey_workbook import COUNTRIES
 
+# Beside `items.SETS`: these are results to compare with, and no instrument reads them.
+TABLES = {
+    "files": items.Table(survey_schema.ScoreFile, ("file", "measure")),
+    "scores": items.Table(survey_schema.ScoreCell, ("column", "country")),
+    "divergences": items.Table(survey_schema.DivergenceCell, ("column", "country")),
+    "faults": items.Table(
+        survey_schema.ScoreFault, ("rule", "measure", "file", "column", "country")
+    ),
+}
 MISSPELT = {"Tusnia": "TUN"}
 BLOCKS = {"WVS": "WVS7", "Arab": "AOI2022"}
 DECIMALS = {"score": 2, "divergence": 4}  # answers are whole: two decimals give them all back
@@ -70,6 +80,22 @@ def _published() -> tuple[Published, ...]:
 
 
 FILES = _published()
+
+
+def load(table: str) -> pd.DataFrame:
+    """Return a copy of a committed table of `TABLES`, its file's hash and every row checked.
+
+    Raises:
+        ValueGateError: no such table, an altered file, or a row that breaks a rule.
+    """
+    if table not in TABLES:
+        raise unknown("table of survey_scores", table, TABLES)
+    return _load(table).copy()
+
+
+@functools.cache
+def _load(table: str) -> pd.DataFrame:
+    return items.read(data.file("survey_scores", table), TABLES[table])
 
 
 def figures() -> dict[str, pd.DataFrame]:
@@ -146,8 +172,8 @@ def matched(sheet: pd.DataFrame, columns: pd.DataFrame, where: str = "sheet") ->
     kept = sheet[sheet["Code"] != "Average"].set_index("Code")
     wide = kept[[name for name in kept.columns if name in names]].rename(columns=names)
     wide = wide.astype(float).dropna(how="all").rename_axis("column")
-    if unknown := sorted(set(wide.index) - set(columns["column"])):
-        raise ValueGateError(f"{where}: code {unknown[0]} is no column of the workbook")
+    if foreign := sorted(set(wide.index) - set(columns["column"])):
+        raise ValueGateError(f"{where}: code {foreign[0]} is no column of the workbook")
     if "source" in kept:
         said = kept["source"].reindex(wide.index).map(BLOCKS)
         wrong = said != columns.set_index("column")["source"].reindex(wide.index)
