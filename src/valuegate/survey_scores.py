@@ -31,7 +31,7 @@ TABLES = {
 }
 MISSPELT = {"Tusnia": "TUN"}
 BLOCKS = {"WVS": "WVS7", "Arab": "AOI2022"}
-DECIMALS = {"score": 2, "divergence": 4}  # answers are whole: two decimals give them all back
+DECIMALS = {"score": 2, "divergence": 4}  # answers are whole, so that two decimals tell them apart
 FLOOR = 1e-8  # an option that a model gave no probability was given this one
 _SCORES = "llm_metrics/NVAS/"
 _DIVERGENCES = "llm_metrics/KL/KL_results_"
