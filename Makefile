@@ -48,7 +48,7 @@ publish: setup ## make build/default the published record, if sources are commit
 tex: setup ## write LaTeX source of the paper, for journals
 	@$(VALUEGATE) tex --profile "$(PROFILE)"
 
-test: setup lint ## run the tests (about 6 minutes; fetches the embedded model and BBQ once, 137 MB)
+test: setup lint ## run the tests (about 4 minutes; fetches the embedded model and BBQ once, 137 MB)
 	@.venv/bin/python -m pytest -n 2
 
 lint: setup ## ruff and the type checker
@@ -75,7 +75,7 @@ worlds-plan: setup ## show what `make worlds` would train, in tokens and minutes
 worlds-truth: setup ## take every readout and truth test of the stages that is not stored (hours; resumable)
 	@$(VALUEGATE) worlds truth
 
-worlds-check: setup ## score a part of the stored readouts again, print what is planted (10 minutes)
+worlds-check: setup ## score a part of the stored readouts again, print what is planted (5 minutes)
 	@$(VALUEGATE) worlds check
 
 saes: setup ## train the two shared sparse autoencoders that are missing (20 minutes)
