@@ -150,7 +150,7 @@ def check(rows: Annotated[int, typer.Option(help="Rows of each readout and stage
     typer.echo(
         worlds_table.truth_table(
             worlds_store.load_all(), worlds_items.worlds(), draws=500
-        ).to_string(index=False)
+        ).to_string(index=False, float_format="%.2f")
     )
     if not worst <= worlds_store.TOLERANCE:  # a score that is no number fails, too
         raise ValueGateError(f"worlds: a row differs by {worst:.1e} from what is stored")
