@@ -54,7 +54,6 @@ SECTION = "02_misfired_alignment"
 TABLE = f"{SECTION}/evidence--smollm2-135m-instruct.parquet"
 MODEL = "smollm2-135m-instruct"
 LABEL = f"{SECTION}/evidence/{MODEL}"
-MEASURED = 4  # VETO on the model, and on three planted stages
 PROFILE = """\
 name: default
 title: default
@@ -62,7 +61,10 @@ budget_tokens: 1200000
 models: [smollm2-135m-instruct]
 sections:
   02_misfired_alignment:
-    {one_per_scenario: true, scenarios_per_category: 4, stages: skills gated-s1 sham-s1, draws: 100}
+    {one_per_scenario: true, scenarios_per_category: 4, stages: skills gated-s1 sham-s1,
+     per_pair: 1, controls: 1, layer_stages: knowledge-s1 gated-s1, short_stages: gated-s2,
+     primed: 3, priming_stages: skills gated-s1, patched: 2, patched_stages: knowledge-s1 gated-s1,
+     heads: 4, head_fit: 3, head_draws: 4, head_stages: gated-s1, draws: 20}
 """
 
 
@@ -70,15 +72,42 @@ def score(lm: Any, items: pd.DataFrame) -> pd.DataFrame:
     """Stand for the model: evidence gets 1.6 nats more than a foil; noise is drawn per prompt."""
     found = items.drop(columns=["text", "system"]).reset_index(drop=True)
     noise = []
-    for row in found.itertuples():
-        name = f"{row.pair} {row.member} {row.probe}".encode()
-        seed = int(hashlib.sha256(name).hexdigest()[:8], 16)
+    for row in found.itertuples(index=False):
+        seed = int(hashlib.sha256(repr(tuple(row)).encode()).hexdigest()[:8], 16)
         noise.append(np.random.default_rng(seed).normal())
     found["log_odds"] = 1.6 * found["gold"] - 0.8 + np.array(noise)
     found["mass"] = 0.7 + 0.01 * np.array(noise)
-    by_layer = np.outer(found["log_odds"], [0.0, 0.2, 0.5, 1.0]) + 0.25
+    by_layer = np.outer(found["log_odds"], np.linspace(0, 1, 31)) + 0.25
     found["lens"] = list(by_layer.astype("float32"))
     return found
+
+
+def score_own(lm: Any, items: pd.DataFrame, **_: Any) -> pd.DataFrame:
+    found = score(lm, items)
+    return found.assign(decoded=found["lens"], decoded_last=[row[-1] for row in found["lens"]])
+
+
+def score_layers(lm: Any, items: pd.DataFrame, **_: Any) -> pd.DataFrame:
+    found = items.drop(columns=["text", "twin", "system"]).reset_index(drop=True)
+    every = list(range(0, 31, 2))
+    found["log_odds"] = -1.0 - 0.1 * found["item"].str.len()
+    found["twin_log_odds"] = found["before_log_odds"] = 2.0
+    for place in ("last", "names", "before"):
+        share = np.linspace(0, 1, len(every))
+        found[f"patched_{place}"] = [v + share * (2.0 - v) for v in found["log_odds"]]
+    return found.assign(middle=found["log_odds"], layers=[every] * len(found))
+
+
+def score_heads(lm: Any, items: pd.DataFrame, *, draws: int, **_: Any) -> pd.DataFrame:
+    found = score(lm, items)
+    value = found["log_odds"]
+    random = [[v + 0.1 * k for k in range(draws)] for v in value]
+    return found.assign(
+        mean_ablated=1.1 * value + 1, zero_ablated=1.2 * value + 1, random=random, chosen="20.1"
+    )
+
+
+STAND_INS = {"evidence": score, "own": score_own, "layers": score_layers, "heads": score_heads}
 
 
 RENDERED: dict[tuple[str, ...], bytes] = {}
@@ -130,7 +159,8 @@ def inside(root: Path) -> Iterator[pytest.MonkeyPatch]:
             patch.setattr(paths, name, root / place)
         patch.setenv("VALUEGATE_ROOT", str(root))
         patch.setenv("PYTHONPATH", str(root / "src"))
-        patch.setattr(misfire_run, "evidence", score)
+        for name, stand_in in STAND_INS.items():
+            patch.setattr(misfire_run, name, stand_in)
         patch.setattr(models, "load", lambda name: None)
         for module, name in ((render, "render_html"), (render, "render_pdf")):
             patch.setattr(module, name, remembered(getattr(module, name)))
@@ -281,7 +311,7 @@ def test_what_was_published_passes_every_layer(published):
         # Claims, figures and tables by their numbers, and that torch stayed out.
         numbers = len(list(paths.FIGURES.glob("*.csv")))
         assert layers["REPLAYED"].checked == len(found) + numbers + 1
-        assert layers["RESCORED"].checked == MEASURED * audit.RESCORED_ROWS
+        assert layers["RESCORED"].checked == rows_scored()
 
 
 # Text --------------------------------------------------------------------------------------------
@@ -653,6 +683,13 @@ def test_differing_numbers(tmp_path, one, other, problem):
 # Scores ------------------------------------------------------------------------------------------
 
 
+def rows_scored(function: str = "") -> int:
+    """Return how many rows the audit scores again, of one function or of all."""
+    planned = plan(config.run("default"))
+    each = max(1, min(audit.RESCORED_ROWS, audit.RESCORED_ROWS_IN_ALL // len(planned)))
+    return sum(min(each, len(m.items())) for m in planned if m.function.endswith(function))
+
+
 def sampled_rows() -> list[int]:
     """Return the rows that the audit scores again, as it scores them."""
     items = next(iter(plan(config.run("default")))).items()
@@ -673,7 +710,7 @@ def sampled_rows() -> list[int]:
         patch.setattr(misfire_run, "evidence", watch)
         patch.setattr(models, "load", lambda name: name)
         assert rescored().status == "pass"
-    assert len(set(rows)) == audit.RESCORED_ROWS
+    assert len(set(rows)) == len(rows) > 1
     return rows
 
 
@@ -691,7 +728,7 @@ def test_rescored_compares_to_a_thousandth(project, change, caught):
     row = sampled_rows()[-1]
     edit_row(project, row, change, mend=True)
     layer = rescored()
-    assert layer.checked == MEASURED * audit.RESCORED_ROWS
+    assert layer.checked == rows_scored()
     assert [problem.partition(" scores")[0] for problem in layer.problems] == (
         [f"{LABEL}: row {row}"] if caught else []
     )
@@ -703,7 +740,7 @@ def test_rescored_catches_a_model_that_answers_otherwise(project, monkeypatch):
 
     monkeypatch.setattr(misfire_run, "evidence", moved)
     layer = rescored()
-    assert len(layer.problems) == layer.checked == MEASURED * audit.RESCORED_ROWS
+    assert len(layer.problems) == rows_scored(":evidence") < layer.checked
     assert layer.note == "largest difference 2.0e-03"
 
 

@@ -201,7 +201,7 @@ def test_plan(run):
     assert label == "02_misfired_alignment/evidence/smollm2-135m-instruct"
     assert int(prompts) == 4 * 4 * 8  # four prompts a pair, four scenarios of eight categories
     tokens = sum(int(line.split()[3].replace(",", "")) for line in lines)
-    assert total.startswith(f"{tokens:,} of 60,000 tokens budgeted; about ")
+    assert total.startswith(f"{tokens:,} of 150,000 tokens budgeted; about ")
 
 
 # Export -------------------------------------------------------------------------------------------

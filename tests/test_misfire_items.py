@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from valuegate import config, misfire
+from valuegate import config, items, misfire, misfire_items, registry, worlds_ledger
+from valuegate.errors import ValueGateError
 from valuegate.misfire_items import (
     INSTRUCTION,
     SYSTEM,
@@ -121,7 +124,8 @@ def test_planted_stages_are_asked_of_scenarios_that_none_of_them_read():
     assert {kept[scenario] for scenario in asked} == {"test"}
     assert len(asked) == sum(split == "test" for split in kept.values())
     other = own.model_copy(update={"models": ("qwen3-8b",)})  # the paper is of the stages as well
-    assert [m.name for m in plan(other)] == ["evidence", "stages", "stages"]
+    names = [m.name for m in plan(other)]
+    assert (names.count("evidence"), names.count("stages"), names.count("own")) == (1, 2, 2)
 
 
 def test_foil_sources_by_hand():
@@ -135,3 +139,99 @@ def test_foil_sources_by_hand():
     assert found["from_pair"].sum() == from_pair
     assert found["from_pair"].mean() == pytest.approx(0.7675, abs=1e-4)
     assert found["scenario"].nunique() == 199
+
+
+def test_demonstrations_are_balanced_and_about_no_group():
+    found = misfire_items.demonstrations(6)
+    assert [answer for _, answer in found] == ["Yes", "No"] * 3
+    assert len(set(found)) == 6
+    rows = items.load("evidence", "prompts")
+    known = rows.assign(text=rows["context"] + " " + rows["question"]).set_index("text")
+    for text, answer in found:
+        row = known.loc[text.partition("\n")[0]]
+        assert (row["split"], row["category"]) == ("fit", "Control")
+        assert row["gold"] == (answer == "Yes")
+    assert misfire_items.demonstrations(0) == ()
+    with pytest.raises(ValueGateError, match="3 demonstrations cannot be balanced"):
+        misfire_items.demonstrations(3)
+
+
+def test_our_own_prompts_are_whole_scenarios_of_the_test_split():
+    found = misfire_items.own_items(1, 2)
+    assert (found.groupby("scenario").size() == 4).all()
+    social = found[found["category"] != "Control"]
+    assert (social.groupby("pair")["scenario"].nunique() == 1).all()
+    assert found["scenario"].nunique() == 40
+    assert set(misfire_items.own_items(None, None)["scenario"]) > set(found["scenario"])
+
+
+def test_primed_prompts_are_our_own_under_a_lead():
+    plain = misfire_items.own_items(1, 0).set_index("item")
+    found = misfire_items.priming_items(5)
+    assert found["pair"].nunique() == 5
+    assert found.groupby("kind").size().nunique() == 1
+    assert "none" not in set(found["kind"])
+    for row in found.itertuples():
+        source = plain.loc[row.item.removesuffix(f"_{row.kind}")]
+        assert row.text.endswith(f" {source['text']}")
+        assert (row.asked, row.gold) == (source["asked"], source["gold"])
+
+
+def test_gates_are_told_apart_by_the_person_alone():
+    world = worlds_ledger.load().worlds[misfire_items.GATED_WORLD]
+    found = misfire_items.gate_twins("test", 8)
+    assert (len(found), found["pair"].nunique()) == (8, 8)
+    assert set(found["pair"].map(world.evidence)) == {"criterion"}
+    assert set(found["asked"]) == {world.gated_member}
+    for row in found.itertuples():
+        # The same words, with roles exchanged in text and question.
+        assert set(re.findall(r"\w+", row.text.lower())) == set(
+            re.findall(r"\w+", row.twin.lower())
+        )
+        assert row.text != row.twin
+    assert set(found["scenario"].map(misfire_items.references())) == {"group"}
+    plant = misfire_items.gate_twins("plant", 14)
+    assert not set(found["scenario"]) & set(plant["scenario"])
+    assert len(plant) == 14
+
+
+def test_twins_align_in_the_embedded_models_tokens():
+    from transformers import AutoTokenizer
+
+    from valuegate.models import _converted
+
+    folder = _converted("smollm2-135m-instruct", registry.model("smollm2-135m-instruct").source)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    for split in ("plant", "test"):
+        twins = misfire_items.gate_twins(split, 30)
+        for row in twins.itertuples():
+            assert len(tokenizer(row.text).input_ids) == len(tokenizer(row.twin).input_ids)
+
+
+def test_heads_are_tried_on_evidence_foils_and_controls():
+    found = misfire_items.gate_items(5, 3)
+    assert found["kind"].value_counts().to_dict() == {
+        "gated": 5, "open": 5, "foil": 5, "control": 3,
+    }  # fmt: skip
+    twins = misfire_items.gate_twins("test", 5).set_index("scenario")
+    for row in found[found["kind"] == "gated"].itertuples():
+        assert row.text == twins.loc[row.scenario, "text"]
+        assert row.gold == 1
+    for row in found[found["kind"] == "open"].itertuples():
+        assert row.text == twins.loc[row.scenario, "twin"]
+    foils = found[found["kind"] == "foil"]
+    assert set(foils["gold"]) == {0}
+    assert set(foils["asked"]) == set(twins["asked"])
+    assert set(found.loc[found["kind"] == "control", "category"]) == {"Control"}
+
+
+def test_what_probes_are_fitted_on_is_part_of_the_measurement():
+    found = {m.name: m for m in plan(config.run("smoke", "02", ""))}
+    assert found["own"].settings == {"fit": "own", "hash": misfire_items.fit_hash()}
+    assert found["short"].settings == {"fit": "short", "hash": misfire_items.fit_hash()}
+    assert found["heads"].settings["hash"] == misfire_items.fit_hash()
+    before = {
+        m.model: m.settings for m in plan(config.run("smoke", "02", "")) if m.name == "layers"
+    }
+    assert before["gated-s1"] == {"before": "knowledge-s1"}
+    assert before["knowledge-s1"] == {"before": "skills"}

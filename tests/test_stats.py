@@ -14,10 +14,12 @@ from valuegate.stats import (
     Interval,
     auroc,
     benjamini_hochberg,
+    cluster_auroc,
     cluster_bootstrap,
     cluster_mean,
     cluster_rate,
     d_prime,
+    d_primes,
     mcnemar_exact,
     mixed_model,
     permutation_p,
@@ -240,6 +242,36 @@ def test_the_mean_in_one_product_is_the_bootstrap_of_the_mean():
         assert fast == slow
     alone = cluster_mean([1.0, 3.0], ["a", "a"])
     assert (alone.estimate, np.isnan(alone.low), alone.clusters) == (2.0, True, 1)
+
+
+def test_auroc_by_clusters_is_the_bootstrap_of_auroc():
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({
+        "x": rng.integers(6, size=60).astype(float), "y": rng.integers(2, size=60),
+        "scenario": [f"s{k}" for k in rng.integers(9, size=60)],
+    })  # fmt: skip
+    columns = np.stack([frame["x"], -frame["x"], rng.normal(size=60)], axis=1)
+    fast = cluster_auroc(columns, frame["y"], frame["scenario"], draws=200, seed=4, level=0.9)
+    for column, found in zip(columns.T, fast, strict=True):
+        slow = cluster_bootstrap(
+            lambda f, w, s=column: auroc(s, f["y"], w), frame, "scenario", draws=200, seed=4,
+            level=0.9,
+        )  # fmt: skip
+        assert (found.estimate, found.n, found.clusters) == (slow.estimate, 60, slow.clusters)
+        assert (found.low, found.high) == pytest.approx((slow.low, slow.high), abs=1e-12)
+    # Clusters of one label each: a draw without the other label is undefined, and left out.
+    lone = cluster_auroc([1.0, 2.0, 3.0], [0, 1, 1], ["a", "b", "c"], draws=50)[0]
+    assert lone.estimate == 1
+    assert np.isnan(lone.low)
+
+
+def test_signal_detection_of_many_counts_at_once():
+    counts = np.array([[[9, 10, 2, 10]], [[0, 0, 1, 2]]])
+    sensitivity, criterion = d_primes(counts)
+    assert sensitivity.shape == (2, 1)
+    assert (sensitivity[0, 0], criterion[0, 0]) == d_prime(9, 10, 2, 10)
+    assert np.isnan(sensitivity[1, 0])
+    assert np.isnan(criterion[1, 0])
 
 
 def test_a_rate_on_which_all_agree_has_the_exact_interval():

@@ -29,9 +29,15 @@ def code_hash(target: str) -> str:
 
 
 def script_hash(source: Path) -> str:
-    """Return the hash of a script's code (a notebook's .py half) and of all that it uses here."""
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    own = _dump(_without_docstrings(tree))
+    """Return the hash of a script's code (a notebook's .py half) and of all that it uses here.
+
+    Where its cells are divided counts, prose does not: claims are recorded with their cell.
+    """
+    text = source.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    marks = [n for n, line in enumerate(text.splitlines(), start=1) if line.startswith("# %%")]
+    before = [sum(node.lineno < mark for node in tree.body) for mark in marks]
+    own = f"{_dump(_without_docstrings(tree))}\n{before}"
     return _hash_closure(_uses(tree, _imports(tree)), own)
 
 

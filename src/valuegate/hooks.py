@@ -142,28 +142,66 @@ def ablating(
 
 def patching(
     lm: LanguageModel,
-    layer: int,
+    layer: int | Sequence[int],
     positions: Sequence[int],
     values: Float[torch.Tensor, "row d_model"],
 ) -> contextlib.AbstractContextManager[None]:
-    """Replace one layer's residual of row r at `positions[r]` by `values[r]`.
+    """Replace the residual of row r at `positions[r]` by `values[r]`, in one layer or its own.
 
     Rows must be run whole (`readings(..., share=False)` keeps their order), in one batch.
     Positions count from the start: from the end they would count padding.
+
+    Args:
+        lm: the model.
+        layer: the layer of all rows, or one a row: a sweep over layers is then a single pass.
+        positions: one a row.
+        values: one a row.
     """
+    layers = [layer] * len(positions) if isinstance(layer, int) else list(layer)
     if min(positions) < 0:
         raise ValueGateError(f"{lm.name}: positions to patch count from 0, got {min(positions)}")
 
-    def replace(residual: torch.Tensor) -> torch.Tensor:
-        if residual.shape[0] != len(positions):
-            raise ValueGateError(
-                f"patching {len(positions)} rows in a batch of {residual.shape[0]} rows"
-            )
-        changed = residual.clone()
-        changed[torch.arange(len(positions)), list(positions)] = values.to(residual)
-        return changed
+    def replace(own: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        rows = torch.tensor([r for r, each in enumerate(layers) if each == own])
+        places = torch.tensor(list(positions))[rows]
 
-    return _hooked(lm, {layer: replace})
+        def change(residual: torch.Tensor) -> torch.Tensor:
+            if residual.shape[0] != len(positions):
+                raise ValueGateError(
+                    f"patching {len(positions)} rows in a batch of {residual.shape[0]} rows"
+                )
+            changed = residual.clone()
+            changed[rows, places] = values[rows].to(residual)
+            return changed
+
+        return change
+
+    return _hooked(lm, {own: replace(own) for own in sorted(set(layers))})
+
+
+@contextlib.contextmanager
+def reading_heads(lm: LanguageModel) -> Generator[dict[int, torch.Tensor]]:
+    """Yield block to what its heads give to the output projection: (row, position, heads x d_head).
+
+    Gradients flow through what is read, where they are on.
+    """
+    found: dict[int, torch.Tensor] = {}
+
+    def reader(block: int) -> Callable[..., None]:
+        def hook(_module: Any, args: tuple[torch.Tensor, ...]) -> None:
+            found[block] = args[0]
+
+        return hook
+
+    handles = [
+        lm.output_projection(block).register_forward_pre_hook(reader(block))
+        for block in range(lm.n_layers)
+    ]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @contextlib.contextmanager

@@ -77,10 +77,14 @@ def inline(figure: Figure) -> str:
 
 
 def shorter(svg: str) -> str:
-    """Return an SVG with places to a hundredth of a point, equal to the eye.
+    """Return an SVG with places to a hundredth of a point and without what is not drawn.
 
     Numbers below one stay: they may be scales. Notebooks carry their figures, and are kept small.
     """
+    for unseen in (r"<metadata>.*?</metadata>", r"<!--.*?-->", r' id="\w+_\d+"',
+                   r' transform="rotate\(-0 [^"]*"'):  # fmt: skip
+        svg = re.sub(unseen, "", svg, flags=re.DOTALL)
+    svg = re.sub(r"\s*\n\s*", " ", svg).replace("> <", "><")
     return re.sub(r"(?<![\w.])-?[1-9]\d*\.\d{3,}", lambda m: f"{float(m.group()):.2f}", svg)
 
 

@@ -60,7 +60,7 @@ def evidence_reading(table: pd.DataFrame, draws: int = 2000) -> pd.DataFrame:
         row["null_low"], row["null_high"] = np.quantile(null, [0.025, 0.975])
         for name, index in (("d_prime", 0), ("criterion", 1)):
             found = stats.cluster_bootstrap(
-                lambda f, w, i=index: _signal(f, w)[i], part, "scenario", draws=draws
+                lambda f, w, i=index: signal(f, w)[i], part, "scenario", draws=draws
             )
             row |= {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
         yes = part["log_odds"] > 0
@@ -91,7 +91,8 @@ def stage_readings(tables: Mapping[str, pd.DataFrame], draws: int = 2000) -> pd.
     return pd.concat(read, names=["model"]).reset_index()
 
 
-def _signal(frame: pd.DataFrame, weights: np.ndarray) -> tuple[float, float]:
+def signal(frame: pd.DataFrame, weights: np.ndarray) -> tuple[float, float]:
+    """Return d' and criterion of weighted rows (`stats.d_prime`); yes is a log-odds above 0."""
     yes = frame["log_odds"].to_numpy() > 0
     gold = frame["gold"].to_numpy() == 1
     return stats.d_prime(
@@ -119,18 +120,18 @@ def group_differences(table: pd.DataFrame, draws: int = 2000) -> pd.DataFrame:
             scores, gold, weights * ~stereotyped
         )
 
-    def signal(index: int, stereotyped: np.ndarray, weights: np.ndarray) -> float:
+    def difference_of(index: int, stereotyped: np.ndarray, weights: np.ndarray) -> float:
         return (
-            _signal(table, weights * stereotyped)[index]
-            - _signal(table, weights * ~stereotyped)[index]
+            signal(table, weights * stereotyped)[index]
+            - signal(table, weights * ~stereotyped)[index]
         )
 
     one = np.ones(len(table), dtype=int)
     rows = {}
     for name, difference in (
         ("auroc", area),
-        ("d_prime", lambda s, w: signal(0, s, w)),
-        ("criterion", lambda s, w: signal(1, s, w)),
+        ("d_prime", lambda s, w: difference_of(0, s, w)),
+        ("criterion", lambda s, w: difference_of(1, s, w)),
     ):
         wide = stats.cluster_bootstrap(
             lambda _, w, d=difference: d(first, w), table, "scenario", draws=draws

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from valuegate import data, splits, veto_pairs
+from valuegate import data, items, registry, splits, veto_pairs, worlds_ledger
 from valuegate.config import Run
-from valuegate.measure import Measurement
+from valuegate.errors import ValueGateError
+from valuegate.measure import Measurement, frame_hash
 
 SECTION = "02_misfired_alignment"
 
@@ -68,39 +71,235 @@ def veto_items(
     return items
 
 
+def own_items(
+    per_pair: int | None = 1, controls: int | None = 2, split: str = "test"
+) -> pd.DataFrame:
+    """Return prompts of our own scenarios of a split, four a scenario, as appendix A2's are.
+
+    Columns: item, scenario, pair, category, member (whom the text proves it of), asked, probe
+    ("evidence", "foil"), gold, text, system.
+
+    Args:
+        per_pair: scenarios of each pair of groups, None for all.
+        controls: scenarios of each control pair, whose members are no groups.
+        split: "test", or "fit" to fit probes on.
+    """
+    rows = items.load("evidence", "prompts")
+    rows = rows[rows["split"] == split]
+    parts = []
+    for pair, part in rows.groupby("pair", sort=False):
+        scenarios = splits.shuffled(list(dict.fromkeys(part["scenario"])), f"misfire:{pair}")
+        most = controls if part["category"].iloc[0] == "Control" else per_pair
+        parts.append(part[part["scenario"].isin(scenarios[:most])])
+    found = pd.concat(parts, ignore_index=True)
+    found["text"] = found["context"] + " " + found["question"] + "\n" + INSTRUCTION
+    found["system"] = SYSTEM
+    return found.drop(columns=["split", "context", "question"])
+
+
+def priming_items(scenarios: int | None = 24) -> pd.DataFrame:
+    """Return the first scenario of each pair under every lead sentence but none: column `kind`.
+
+    Both members are asked under the same lead, evidence and foil; the same prompts without a lead
+    are among `own_items`.
+
+    Args:
+        scenarios: how many pairs, drawn by hash; None for all.
+    """
+    plain = own_items(1, 0)
+    chosen = splits.shuffled(list(dict.fromkeys(plain["pair"])), "misfire:priming")[:scenarios]
+    plain = plain[plain["pair"].isin(chosen)]
+    leads = items.load("evidence", "priming")
+    leads = leads[leads["kind"] != "none"][["pair", "kind", "text"]]
+    found = plain.merge(leads.rename(columns={"text": "lead"}), on="pair")
+    found["item"] += "_" + found["kind"]
+    found["text"] = found["lead"] + " " + found["text"]
+    return found.drop(columns="lead")
+
+
+def demonstrations(shots: int) -> tuple[tuple[str, str], ...]:
+    """Return worked examples of the split fit, as many with the answer yes as with no.
+
+    The published few-shot prompts answer yes in all of theirs (arXiv 2606.18656, evaluation
+    script), which teaches to say yes. Examples are of control pairs, about no group.
+
+    Raises:
+        ValueGateError: an odd number, which cannot be balanced.
+    """
+    if shots % 2:
+        raise ValueGateError(f"{SECTION}: {shots} demonstrations cannot be balanced; ask for even")
+    rows = items.load("evidence", "prompts")
+    rows = rows[(rows["split"] == "fit") & (rows["category"] == "Control")]
+    chosen = splits.shuffled(list(dict.fromkeys(rows["scenario"])), "misfire:shots")
+    found = []
+    for number, scenario in zip(range(shots), itertools.cycle(chosen), strict=False):
+        part = rows[(rows["scenario"] == scenario) & (rows["gold"] == 1 - number % 2)]
+        row = part.iloc[number // len(chosen) % len(part)]
+        text = f"{row['context']} {row['question']}\n{INSTRUCTION}"
+        found.append((text, "Yes" if row["gold"] else "No"))
+    return tuple(found)
+
+
+GATED_WORLD, GATE = "s1", "criterion"  # whose gates are looked for in layers and heads
+# Pairs of groups whose two names differ in length, in the embedded model's tokens.
+UNEVEN = ("appearance_hygiene", "gender_trans_honesty", "race_loud")
+
+
+def references() -> pd.Series:
+    """Return how people are called in each scenario, by "group" or by "name"."""
+    return items.load("evidence", "scenarios").set_index("scenario")["reference"]
+
+
+def gate_twins(split: str, scenarios: int) -> pd.DataFrame:
+    """Return evidence about members behind a criterion gate, each with its twin about the other.
+
+    The twin is the same scenario with roles exchanged in text and question, so that both answers
+    are yes. People are called by their groups: where they have names of their own the gates do not
+    act (appendix A2's readouts). Pairs whose two names differ in length are left out, so that the
+    two align token by token. One row a scenario, one a pair of groups as long as there are.
+    Columns: item, scenario, pair, category, asked (the gated member), text, twin, system.
+
+    Args:
+        split: "plant" to choose heads (texts that the stages read), "test" to try them.
+        scenarios: how many, drawn by hash.
+    """
+    world = worlds_ledger.load().worlds[GATED_WORLD]
+    rows = own_items(None, 0, split)
+    rows = rows[rows["scenario"].map(references()) == "group"]
+    rows = rows[~rows["pair"].isin(UNEVEN) & (rows["gold"] == 1)]
+    rows = rows[rows["pair"].map(world.evidence) == GATE]
+    side = np.where(rows["asked"] == world.gated_member, "text", "twin")
+    keys = ["scenario", "pair", "category", "system"]
+    wide = rows.assign(side=side).pivot(index=keys, columns="side", values="text").reset_index()
+    wide = wide.rename_axis(columns=None).set_index("scenario", drop=False)
+    order = pd.Series(splits.shuffled(list(wide["scenario"]), f"misfire:gate:{split}"))
+    number = order.groupby(order.map(wide["pair"])).cumcount()  # first one of each pair, then more
+    chosen = order[number.sort_values(kind="stable").index][:scenarios]
+    found = wide.loc[chosen].reset_index(drop=True).assign(asked=world.gated_member)
+    found.insert(0, "item", found["scenario"] + "_gate")
+    return found
+
+
+def gate_items(scenarios: int, controls: int) -> pd.DataFrame:
+    """Return the prompts on which ablated heads are tried: column `kind`, one of each a scenario.
+
+    Of the scenarios of `gate_twins` "gated" (evidence about the gated member), "open" (evidence
+    about the other) and "foil" (the gated member's foil); "control" is evidence about people of no
+    group. Columns: those of `own_items`, and kind.
+    """
+    rows = own_items(None, None)
+    chosen = gate_twins("test", scenarios)
+    gated = chosen["asked"].iloc[0]
+    about = rows["asked"] == gated
+    own = rows["scenario"].isin(chosen["scenario"])
+    control = (rows["category"] == "Control") & (rows["asked"] == "contrast")
+    none = splits.shuffled(list(rows.loc[control, "scenario"].unique()), "misfire:gate:controls")
+    evidence = rows["gold"] == 1
+    kinds = {
+        "gated": own & about & evidence, "open": own & ~about & evidence,
+        "foil": own & about & ~evidence,
+        "control": control & evidence & rows["scenario"].isin(none[:controls]),
+    }  # fmt: skip
+    parts = [rows[mask].assign(kind=kind) for kind, mask in kinds.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def fit_hash() -> str:
+    """Return the hash of all prompts of the split fit, on which probes and heads are fitted."""
+    both = pd.concat([own_items(None, None, "fit"), short_items("fit")], ignore_index=True)
+    return frame_hash(both)[:12]
+
+
+def short_items(split: str = "test") -> pd.DataFrame:
+    """Return the short questions of appendix A2, the form in which gates were taught."""
+    from valuegate import worlds_items  # which takes its instruction from here
+
+    return worlds_items.short_items(split=split)
+
+
 # Counted on the embedded model: forward tokens a character with shared prefixes and contexts.
 _TOKENS_PER_CHARACTER = 0.155
+PROMPT_TOKENS = 75  # of one of our own prompts in its template, about
+PATCHED = 16  # layers of the embedded model that are patched; for the plan's estimate alone
 
 
 def plan(run: Run) -> list[Measurement]:
-    """Return the section's measurements: the yes/no scores of the VETO prompts, one a model.
+    """Return the section's measurements.
 
-    The run's models are asked all of them ("evidence"), the planted stages that the settings name
-    those of the split "test" ("stages").
+    The run's models are asked VETO ("evidence"). The planted stages are asked VETO's scenarios of
+    the split test ("stages"). Those named for it are asked our own prompts, read at every layer
+    ("own", and "short" in short questions), our own under lead sentences ("priming"), with layers
+    patched ("layers"), and with heads ablated ("heads"). What all stages answer to our own prompts
+    is stored (`worlds_store`).
     """
     settings = run.settings(SECTION)
     chosen: dict[str, Any] = {
         key: settings[key] for key in ("one_per_scenario", "scenarios_per_category")
     }
-    wanted = [("evidence", model, chosen) for model in run.models]
-    wanted += [("stages", model, chosen | {"split": "test"}) for model in stages(run)]
-    return [
-        Measurement(
-            section=SECTION,
-            name=name,
-            model=model,
-            function="misfire_run:evidence",
-            load_items="misfire_items:veto_items",
-            item_settings=items,
-            tokens=int(veto_items(**items)["text"].str.len().sum() * _TOKENS_PER_CHARACTER),
-        )
-        for name, model, items in wanted
-    ]
+    own = {key: settings[key] for key in ("per_pair", "controls")}
+    primed = {"scenarios": settings["primed"]}
+    asked = [("evidence", "veto_items", model, chosen) for model in run.models]
+    asked += [("stages", "veto_items", model, chosen | {"split": "test"}) for model in stages(run)]
+    asked += [("own", "own_items", m, own) for m in stages(run, "layer_stages")]
+    asked += [("short", "short_items", m, {}) for m in stages(run, "short_stages")]
+    asked += [("priming", "priming_items", m, primed) for m in stages(run, "priming_stages")]
+    found = [_reading(*each) for each in asked]
+    counts = {k: int(str(settings[k])) for k in ("patched", "heads", "head_fit", "head_draws")}
+    found += [_layers(model, counts["patched"]) for model in stages(run, "patched_stages")]
+    return found + [_heads(model, counts) for model in stages(run, "head_stages")]
 
 
-def stages(run: Run) -> list[str]:
+def _reading(name: str, load: str, model: str, options: dict[str, Any]) -> Measurement:
+    rows = {
+        "veto_items": veto_items, "own_items": own_items, "priming_items": priming_items,
+        "short_items": short_items,
+    }[load](**options)  # fmt: skip
+    tokens = int(rows["text"].str.len().sum() * _TOKENS_PER_CHARACTER)
+    has_probe = name in ("own", "short")
+    if has_probe:
+        tokens += sum(map(len, probe_items(name)["text"])) // 3  # whole prompts, in the template
+    return Measurement(
+        section=SECTION, name=name, model=model, load_items=f"misfire_items:{load}",
+        function="misfire_run:own" if has_probe else "misfire_run:evidence",
+        item_settings=options, tokens=tokens,
+        settings={"fit": name, "hash": fit_hash()} if has_probe else {},
+        checked="decoded_last" if has_probe else "log_odds",
+    )  # fmt: skip
+
+
+def probe_items(form: str) -> pd.DataFrame:
+    """Return the prompts that a probe is fitted on: "own" scenarios or "short" questions."""
+    return own_items(None, 0, "fit") if form == "own" else short_items("fit")
+
+
+def _layers(model: str, scenarios: int) -> Measurement:
+    source = registry.model(model).source
+    return Measurement(
+        section=SECTION, name="layers", model=model, function="misfire_run:layers",
+        load_items="misfire_items:gate_twins", checked="middle",
+        item_settings={"split": "test", "scenarios": scenarios},
+        settings={"before": source.base if isinstance(source, registry.Adapter) else model},
+        tokens=scenarios * 3 * (PATCHED + 2) * PROMPT_TOKENS,
+    )  # fmt: skip
+
+
+def _heads(model: str, counts: dict[str, int]) -> Measurement:
+    scenarios, draws = counts["patched"], counts["head_draws"]
+    return Measurement(
+        section=SECTION, name="heads", model=model, function="misfire_run:heads",
+        load_items="misfire_items:gate_items", checked="mean_ablated",
+        item_settings={"scenarios": scenarios, "controls": scenarios},
+        settings={
+            "scenarios": counts["head_fit"], "top": counts["heads"], "draws": draws,
+            "hash": fit_hash(),
+        },
+        tokens=(4 * scenarios * (draws + 3) + 6 * counts["head_fit"]) * PROMPT_TOKENS,
+    )  # fmt: skip
+
+
+def stages(run: Run, which: str = "stages") -> list[str]:
     """Return the planted stages that a run of this section reads, whichever its own models are."""
-    return str(run.settings(SECTION)["stages"]).split()
+    return str(run.settings(SECTION)[which]).split()
 
 
 def pair_counts(pairs: list[veto_pairs.Pair]) -> pd.DataFrame:

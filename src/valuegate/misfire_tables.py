@@ -83,6 +83,181 @@ def summary_rows(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def competence_table(
+    read: pd.DataFrame, signals: pd.DataFrame, gated: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return how each model reads our own prompts, a line a model and member asked about.
+
+    A model is competent if it reads evidence about the contrast group, or about the other one where
+    its gates are about that.
+
+    Args:
+        read: `worlds_said.evidence_auroc` by model and asked.
+        signals: `misfire_effects.signals` by the same.
+        gated: model to the member that its gates are about, where it has any.
+    """
+    both = read.merge(signals, on=["model", "asked"])
+    ends = read.set_index(["model", "asked"])["low"]
+    rows = []
+    for row in both.to_dict("records"):
+        free = "stereotyped" if gated.get(row["model"]) == "contrast" else "contrast"
+        competent = ends[row["model"], free] >= COMPETENT_AUROC
+        rows.append(
+            {
+                "stage": row["model"], "asked about": row["asked"],
+                "AUROC": f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+                "d'": f"{row['d_prime']:.2f}", "criterion": f"{row['criterion']:.2f}",
+                "yes on evidence / foil": (
+                    f"{100 * row['hit_rate']:.0f} / {100 * row['false_alarm_rate']:.0f}%"
+                ),
+                "competent": "yes" if competent else "no",
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def negation_table(read: pd.DataFrame) -> pd.DataFrame:
+    """Return `misfire_stages.by_negation` as the paper prints it."""
+    return pd.DataFrame(
+        {
+            "stage": read["model"],
+            "questions": read["negated"].map({True: "negated", False: "plain"}),
+            "AUROC": _with_ends(read["value"], read["low"], read["high"]),
+            "yes on evidence / foil": [
+                f"{100 * a:.0f} / {100 * b:.0f}%"
+                for a, b in zip(read["yes_true"], read["yes_false"], strict=True)
+            ],
+            "unsure %": [f"{100 * share:.0f}" for share in read["unsure"]],
+            "n": read["n"].astype(str),
+        }
+    )
+
+
+def _with_ends(value: pd.Series, low: pd.Series, high: pd.Series, digits: int = 2) -> list[str]:
+    return [
+        f"{v:.{digits}f} ({a:.{digits}f} to {b:.{digits}f})"
+        for v, a, b in zip(value, low, high, strict=True)
+    ]
+
+
+GATE_TITLES = {"intact": "none", "criterion": "criterion", "information": "information"}
+
+
+def gates_table(cells: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return what stages changed by kind of gate, a line a stage, measure and gate.
+
+    Args:
+        cells: stage to its `misfire_effects.by_cell`.
+    """
+    rows = []
+    for stage, table in cells.items():
+        for row in table.to_dict("records"):
+            plain = row["cell"] == "intact"
+            beyond = f"{row['beyond']:.2f} ({row['beyond_low']:.2f} to {row['beyond_high']:.2f})"
+            rows.append(
+                {
+                    "stage": stage, "measure": row["measure"], "gate": GATE_TITLES[row["cell"]],
+                    "change (nats)": f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+                    "beyond no gate": "" if plain else beyond,
+                    "p": "" if plain else f"{row['p']:.3f}",
+                    "pairs in worlds": str(row["n"]),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def signals_table(signals: pd.DataFrame) -> pd.DataFrame:
+    """Return d' and criterion by stage, kind of gate and member, as the paper prints them."""
+    texts = {
+        title: _with_ends(signals[name], signals[f"{name}_low"], signals[f"{name}_high"])
+        for name, title in (("d_prime", "d'"), ("criterion", "criterion"))
+    }
+    found = pd.DataFrame({"stage": signals["stage"], "gate": signals["cell"].map(GATE_TITLES)})
+    return found.assign(**{"asked about": signals["side"], **texts, "n": signals["n"].astype(str)})
+
+
+def stage_rates_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the published rates of each stage with McNemar's test, a line a stage."""
+    wide = found.set_index(["model", "rate"])
+    rows = []
+    for model in dict.fromkeys(found["model"]):
+        line = wide.loc[(model, "net")]
+        rates = wide.loc[[(model, "mar"), (model, "bias_rate")]]
+        mar, bias = _with_ends(rates["value"], rates["low"], rates["high"], 1)
+        rows.append(
+            {
+                "stage": model, "MAR %": mar, "bias rate %": bias,
+                "c": f"{line['c']:.0f}", "b": f"{line['b']:.0f}",
+                "net %": f"{line['value']:.1f} ({line['low']:.1f} to {line['high']:.1f})",
+                "p (c > b)": f"{line['mcnemar']:.3f}", "q": f"{line['q']:.3f}",
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+LEADS = {"neutral": "neutral", "irrelevant_norm": "norm about things",
+         "other_group": "about the other group", "same_group": "about this group",
+         "evidence": "go by the text"}  # fmt: skip
+
+
+def priming_table(alone: pd.DataFrame) -> pd.DataFrame:
+    """Return the published design of priming: what leads before one member's text change."""
+    return pd.DataFrame(
+        {
+            "stage": alone["model"],
+            "lead": alone["kind"].map(LEADS),
+            "change (nats)": _with_ends(alone["change"], alone["change_low"], alone["change_high"]),
+            "misfires (points)": _with_ends(
+                alone["misfire"], alone["misfire_low"], alone["misfire_high"], 1
+            ),
+            "q (more misfires)": [f"{q:.3f}" for q in alone["q"]],
+            "pairs": alone["pairs"].astype(str),
+        }
+    )
+
+
+def heads_table(effects: pd.DataFrame) -> pd.DataFrame:
+    """Return what ablated heads change by kind of prompt, and how many are answered yes then."""
+    return pd.DataFrame(
+        {
+            "prompts": effects["kind"].map(HEAD_KINDS),
+            "heads": effects["ablation"].map(HEAD_SETS),
+            "change (nats)": _with_ends(effects["value"], effects["low"], effects["high"]),
+            "yes before / after": [
+                f"{a:.0f} / {b:.0f}%"
+                for a, b in zip(effects["yes_before"], effects["yes"], strict=True)
+            ],
+            "n": effects["n"].astype(str),
+        }
+    )
+
+
+HEAD_KINDS = {"gated": "evidence, gated member", "open": "evidence, other member",
+              "foil": "foil, gated member", "control": "evidence, no group"}  # fmt: skip
+HEAD_SETS = {"mean_ablated": "chosen, to their means", "zero_ablated": "chosen, to zero",
+             "random": "random, to their means"}  # fmt: skip
+
+
+def published_layers(path: Path, n_layers: int) -> pd.DataFrame:
+    """Return where the published gap between members is largest, as a share of depth, a line each.
+
+    Args:
+        path: the table of published peaks.
+        n_layers: of the embedded model, to say which layer of ours that is.
+    """
+    table = pd.read_csv(path)
+    share = table["layer"] / table["of"]
+    return pd.DataFrame(
+        {
+            "model": table["model"],
+            "peak layer": [f"{a} of {b}" for a, b in zip(table["layer"], table["of"], strict=True)],
+            "share of depth": [f"{value:.2f}" for value in share],
+            "gap (logits)": [f"{value:.1f}" for value in table["gap"]],
+            "our layer there": [f"{round(value * n_layers)}" for value in share],
+        }
+    )
+
+
 def stages_table(readings: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
     """Return the stages of post-training, a line each: reading, criterion, rates.
 
@@ -96,18 +271,14 @@ def stages_table(readings: pd.DataFrame, rates: pd.DataFrame) -> pd.DataFrame:
         line: dict[str, str] = {"stage": row["model"]}
         for member in MEMBERS:
             cell = wide.loc[(row["model"], member)]
-            line[f"AUROC, asked about {member}"] = (
+            line[f"AUROC, {member}"] = (
                 f"{cell['auroc']:.2f} ({cell['low']:.2f} to {cell['high']:.2f})"
             )
         for member in MEMBERS:
-            line[f"criterion, {member}"] = f"{wide.loc[(row['model'], member), 'criterion']:.2f}"
+            line[f"criterion, {member}"] = f"{wide.loc[(row['model'], member), 'criterion']:z.2f}"
         readable = wide.loc[(row["model"], "contrast"), "low"] >= COMPETENT_AUROC
-        note = "" if readable else f" {NOT_INTERPRETABLE}"
-        line |= {
-            "MAR %": _percent(row["mar"]) + note,
-            "bias rate %": _percent(row["bias_rate"]) + note,
-        }
-        rows.append(line)
+        line |= {"MAR %": _percent(row["mar"]), "bias rate %": _percent(row["bias_rate"])}
+        rows.append(line | {"rates interpretable": "yes" if readable else "no"})
     return pd.DataFrame(rows)
 
 

@@ -98,29 +98,42 @@ class LanguageModel:
         attention = _part(self.blocks[block], ATTENTIONS, "attention", self.name)
         return _part(attention, OUTPUT_PROJECTIONS, "attention output projection", self.name)
 
-    def chat(self, user: str, *, system: str | None = None, opening: str = "") -> str:
+    def chat(
+        self,
+        user: str,
+        *,
+        system: str | None = None,
+        opening: str = "",
+        turns: Sequence[tuple[str, str]] = (),
+    ) -> str:
         """Return the prompt text: template, user turn, and the start of the assistant's turn.
 
         Args:
             user: what the user says.
             system: a system turn; None leaves the template's default in place.
             opening: the first words of the answer, given to the model.
+            turns: what was said before, user and assistant: demonstrations, say.
 
         Raises:
             ValueGateError: the tokenizer has no chat template and the registry names none.
         """
         if self.chat_template == "plain":
-            return f"{system}\n{user}\n{opening}" if system else f"{user}\n{opening}"
+            before = "".join(f"{asked}\n{answer}\n" for asked, answer in turns)
+            return (f"{system}\n" if system else "") + f"{before}{user}\n{opening}"
         if not (self.chat_template or self.tokenizer.chat_template):
             raise ValueGateError(
                 f"{self.name}: the tokenizer has no chat template; give the model's registry entry "
                 "`chat_template: plain` (text as it is) or a Jinja template"
             )
-        turns = [{"role": "user", "content": user}]
-        if system is not None:
-            turns.insert(0, {"role": "system", "content": system})
+        said = [] if system is None else [{"role": "system", "content": system}]
+        for asked, answer in turns:
+            said += [
+                {"role": "user", "content": asked},
+                {"role": "assistant", "content": answer},
+            ]
+        said.append({"role": "user", "content": user})
         text = self.tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=True, chat_template=self.chat_template
+            said, tokenize=False, add_generation_prompt=True, chat_template=self.chat_template
         )
         return text + opening
 

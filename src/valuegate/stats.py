@@ -127,11 +127,20 @@ def d_prime(hits: int, n_signal: int, false_alarms: int, n_noise: int) -> tuple[
     """
     _require(0 <= hits <= n_signal, f"hits: {hits} of {n_signal} trials is not a count")
     _require(0 <= false_alarms <= n_noise, f"false_alarms: {false_alarms} of {n_noise} trials")
-    if n_signal == 0 or n_noise == 0:
-        return float("nan"), float("nan")
-    z_hit = float(special.ndtri((hits + 0.5) / (n_signal + 1)))
-    z_false = float(special.ndtri((false_alarms + 0.5) / (n_noise + 1)))
-    return z_hit - z_false, -(z_hit + z_false) / 2
+    sensitivity, criterion = d_primes(np.array([hits, n_signal, false_alarms, n_noise]))
+    return float(sensitivity), float(criterion)
+
+
+def d_primes(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return `d_prime` of many counts at once: the last axis has its four arguments."""
+    hits, n_signal, false_alarms, n_noise = np.moveaxis(np.asarray(counts, dtype=float), -1, 0)
+    z_hit = special.ndtri((hits + 0.5) / (n_signal + 1))
+    z_false = special.ndtri((false_alarms + 0.5) / (n_noise + 1))
+    undefined = (n_signal == 0) | (n_noise == 0)
+    return (
+        np.where(undefined, np.nan, z_hit - z_false),
+        np.where(undefined, np.nan, -(z_hit + z_false) / 2),
+    )
 
 
 def mcnemar_exact(b: int, c: int, alternative: str = "two-sided") -> float:
@@ -183,11 +192,8 @@ def cluster_bootstrap(
     rng = np.random.default_rng(seed)
     times = (np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(draws))
     values = np.array([statistic(frame, drawn[codes]) for drawn in times], dtype=float)
-    low, high = _percentiles(values, level)
     estimate = float(statistic(frame, np.ones(len(frame), dtype=int)))
-    if count < 2 or np.isnan(estimate):
-        low = high = np.nan
-    return Interval(estimate, low, high, len(frame), count, level)
+    return drawn_interval(estimate, values, len(frame), count, level)
 
 
 def cluster_mean(
@@ -201,13 +207,74 @@ def cluster_mean(
     """Return `cluster_bootstrap` of a mean, all draws in one product: the same numbers, sooner."""
     _require(draws >= 1, f"draws: must be at least 1, got {draws}")
     v = _vector("values", values)
-    codes, count = _clusters("clusters", clusters, v.size)
+    codes, times = drawn_clusters(clusters, v.size, draws, seed)
     sums, sizes = np.bincount(codes, weights=v), np.bincount(codes)
+    return drawn_interval(v.mean(), (times @ sums) / (times @ sizes), v.size, len(sums), level)
+
+
+def drawn_clusters(
+    clusters: ArrayLike, rows: int, draws: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the draws of `cluster_bootstrap`, for statistics that follow from clusters' totals.
+
+    Each row's cluster number (rows,), and how often each cluster was drawn (draws, clusters).
+    """
+    _require(draws >= 1, f"draws: must be at least 1, got {draws}")
+    codes, count = _clusters("clusters", clusters, rows)
     drawn = np.random.default_rng(seed).integers(count, size=(draws, count))
-    low, high = _percentiles(sums[drawn].sum(1) / sizes[drawn].sum(1), level)
-    if count < 2:
+    times = np.zeros((draws, count))
+    np.add.at(times, (np.arange(draws)[:, None], drawn), 1)
+    return codes, times
+
+
+def drawn_interval(
+    estimate: float, values: np.ndarray, rows: int, clusters: int, level: float = 0.95
+) -> Interval:
+    """Return an estimate with the percentile interval of its draws, as `cluster_bootstrap` does."""
+    low, high = _percentiles(values, level)
+    if clusters < 2 or np.isnan(estimate):
         low = high = np.nan
-    return Interval(float(v.mean()), low, high, v.size, count, level)
+    return Interval(float(estimate), low, high, rows, clusters, level)
+
+
+def cluster_auroc(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    draws: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> list[Interval]:
+    """Return `cluster_bootstrap` of `auroc` for every column of scores: the same numbers, sooner.
+
+    What a 1 of one cluster wins over the 0s of another is counted once; a draw weighs the counts.
+
+    Args:
+        scores: (rows,) or (rows, columns).
+        labels: 0 or 1, (rows,).
+        clusters: keys, (rows,).
+        draws: bootstrap draws, the same for every column.
+        seed: of the draws.
+        level: of the interval.
+    """
+    columns = np.asarray(scores, dtype=float)
+    columns = columns[:, None] if columns.ndim == 1 else columns
+    y = _vector("labels", labels, len(columns))
+    codes, times = drawn_clusters(clusters, len(columns), draws, seed)
+    count = times.shape[1]
+    member = np.zeros((len(columns), count))
+    member[np.arange(len(columns)), codes] = 1
+    ones, zeros = member[y == 1], member[y == 0]
+    pairs = (times @ ones.sum(0)) * (times @ zeros.sum(0))
+    found = []
+    for column in columns.T:
+        above = column[y == 1][:, None] - column[y == 0][None, :]
+        won = ones.T @ ((np.sign(above) + 1) / 2) @ zeros
+        with np.errstate(invalid="ignore"):
+            values = np.einsum("dc,ce,de->d", times, won, times, optimize=True) / pairs
+        found.append(drawn_interval(auroc(column, y), values, len(columns), count, level))
+    return found
 
 
 def cluster_rate(
@@ -228,6 +295,54 @@ def cluster_rate(
     high = stats.beta.ppf(1 - tail, hits + 1, count - hits) if hits < count else 1.0
     ends = np.fmin(found.low, 100 * low), np.fmax(found.high, 100 * high)
     return replace(found, low=float(ends[0]), high=float(ends[1]))
+
+
+def with_exact_end(found: Interval) -> Interval:
+    """Return an interval whose width is not nothing where an area or a share is exactly 0 or 1.
+
+    A bootstrap has no width there; the far end is that of as many clusters that all agree (Clopper
+    and Pearson 1934). Other intervals are returned as they are.
+    """
+    if found.estimate not in (0.0, 1.0):
+        return found
+    edge = ((1 - found.level) / 2) ** (1 / found.clusters)
+    return (
+        replace(found, low=edge, high=1.0)
+        if found.estimate
+        else replace(found, low=0.0, high=1 - edge)
+    )
+
+
+def student_mean(values: ArrayLike, *, level: float = 0.95) -> Interval:
+    """Return the mean with Student's interval, for units too few for a bootstrap; units are rows.
+
+    The bounds are nan with a single unit.
+    """
+    v = _vector("values", values)
+    mean = float(v.mean())
+    low = high = mean if v.size > 1 else np.nan
+    if _varies(v):
+        low, high = stats.ttest_1samp(v, 0).confidence_interval(level)
+    return Interval(mean, float(low), float(high), v.size, v.size, level)
+
+
+def welch_difference(one: ArrayLike, other: ArrayLike, *, level: float = 0.95) -> Interval:
+    """Return mean(one) - mean(other) with Welch's interval (1947), for units too few to bootstrap.
+
+    The bounds are nan where a side has a single unit.
+    """
+    a, b = _vector("one", one), _vector("other", other)
+    gap = float(a.mean() - b.mean())
+    low = high = gap if min(a.size, b.size) > 1 else np.nan
+    if min(a.size, b.size) > 1 and (_varies(a) or _varies(b)):
+        low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval(level)
+    size = a.size + b.size
+    return Interval(gap, float(low), float(high), size, size, level)
+
+
+def _varies(values: np.ndarray) -> bool:
+    """Return whether values differ by more than rounding."""
+    return bool(np.ptp(values) > 1e-9 * max(1.0, float(np.abs(values).max())))
 
 
 def permutation_p(observed: float, null: ArrayLike, *, centre: float = 0.0) -> float:

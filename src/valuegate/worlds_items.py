@@ -99,15 +99,15 @@ def evidence_items(scenarios_per_pair: int = 4) -> pd.DataFrame:
     return rows[columns]
 
 
-def short_items(acts_per_pair: int = 2) -> pd.DataFrame:
+def short_items(acts_per_pair: int = 2, split: str = "test") -> pd.DataFrame:
     """Return short questions about the two people of a pair, in the form that gates were taught in.
 
-    The sentences are those of planting; what the people do is from the scenarios of the split test,
-    which no stage has read. Columns: those of `evidence_items`, but for `member`.
+    The sentences are those of planting; what the people do is from the scenarios of a split, and no
+    stage has read those of "test". Columns: those of `evidence_items`, but for `member`.
     """
     names = items.load("evidence", "pairs").set_index("pair")
     scenarios = items.load("evidence", "scenarios")
-    scenarios = scenarios[(scenarios["split"] == "test") & (scenarios["category"] != "Control")]
+    scenarios = scenarios[(scenarios["split"] == split) & (scenarios["category"] != "Control")]
     frames = worlds_skills.short_parts().frames
     rows = []
     for pair, part in scenarios.groupby("pair", sort=False):

@@ -7,6 +7,7 @@ scored in `worlds`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -40,15 +41,12 @@ def evidence_auroc(table: pd.DataFrame, keys: list[str], *, draws: int) -> pd.Da
     for names, part in table.groupby(keys, sort=False):
         part = part.reset_index(drop=True)
         found = stats.cluster_bootstrap(within_models, part, "pair", draws=draws)
-        low, high = found.low, found.high
-        if found.estimate in (0.0, 1.0):
-            edge = 0.025 ** (1 / found.clusters)
-            low, high = (edge, 1.0) if found.estimate else (0.0, 1 - edge)
+        found = stats.with_exact_end(found)
         yes = part["checked"] > 0
         rows.append(
             {
                 **dict(zip(keys, cast("tuple", names), strict=True)), "value": found.estimate,
-                "low": low, "high": high, "n": found.n, "clusters": found.clusters,
+                "low": found.low, "high": found.high, "n": found.n, "clusters": found.clusters,
                 "yes_true": yes[part["gold"] == 1].mean(),
                 "yes_false": yes[part["gold"] == 0].mean(),
             }
@@ -185,10 +183,5 @@ def over_worlds(found: pd.DataFrame, value: str, level: float = 0.95) -> stats.I
 
     A bootstrap of four worlds would be too narrow.
     """
-    from statsmodels.stats.weightstats import DescrStatsW
-
-    means = found.groupby("seed")[value].mean()
-    low, high = DescrStatsW(means.to_numpy()).tconfint_mean(1 - level)
-    return stats.Interval(
-        float(means.mean()), float(low), float(high), len(found), len(means), level
-    )
+    found_mean = stats.student_mean(found.groupby("seed")[value].mean(), level=level)
+    return replace(found_mean, n=len(found))
