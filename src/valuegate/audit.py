@@ -7,6 +7,7 @@ that a method is right. What the page looks like is in `pages`.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -311,6 +312,7 @@ def page(run: Run, record: Record, layers: list[Layer]) -> str:
         sentences = paper.fill(paper.source(), found, declared, record.figures).sentences
     except ValueGateError:
         sentences = {}
+    cells = {s: _claiming(record.notebooks / f"{s}.ipynb") for s in run.sections}
     rows = []
     for id in sorted(found.keys() & declared.keys()):
         claim, entry = found[id], declared[id]
@@ -334,7 +336,7 @@ def page(run: Run, record: Record, layers: list[Layer]) -> str:
                 else "",
                 "paper_href": f"valuegate.html#claim-{id}" if id in sentences else "",
                 "table_href": f"../data/results/{files[0]}" if files else "",
-                "cell_href": f"notebooks/{section}.html#cell-{_cell_of(section, id)}",
+                "cell_href": f"notebooks/{section}.html#cell-{cells.get(section, {}).get(id, '')}",
                 "declared_first": declared_first(
                     id, paths.PAPER / "claims" / f"{section[:2]}.json"
                 ),
@@ -360,19 +362,14 @@ def page(run: Run, record: Record, layers: list[Layer]) -> str:
     return pages.audit_page(rows, shown, meta)
 
 
-def _cell_of(section: str, claim: str) -> str:
-    """Return the id of the cell that makes a claim: the first that spells out its name's parts."""
-    notebook = notebook_files.from_source(paths.NOTEBOOKS / f"{section}.py")
-    name = claim.partition(".")[2]
-    code = [(cell["id"], cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-    claiming = [(id, source) for id, source in code if "section.claim(" in source]
-    for wanted in (f'"{claim}"', f'"{name}"'):
-        for id, source in claiming:
-            if wanted in source:
-                return id
-    # Made in a loop, from its beginning or its end: f"misfire.d_prime_{member}", f"{id}_balanced".
-    stem, _, last = name.rpartition("_")
-    return next(
-        (id for id, source in claiming if f"{stem}_{{" in source or f"}}_{last}" in source),
-        code[0][0],
-    )
+def _claiming(notebook: Path) -> dict[str, str]:
+    """Return claim to the id of the executed cell that shows its line."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError):  # said by FRESH
+        return {}
+    return {
+        shown: cell["id"]
+        for cell in cells
+        for shown in re.findall(r'"(\w+\.\w+) = ', json.dumps(cell.get("outputs", [])))
+    }

@@ -257,7 +257,7 @@ def _reading(name: str, load: str, model: str, options: dict[str, Any]) -> Measu
     tokens = int(rows["text"].str.len().sum() * _TOKENS_PER_CHARACTER)
     has_probe = name in ("own", "short")
     if has_probe:
-        tokens += sum(map(len, probe_items(name)["text"])) // 3  # whole prompts, in the template
+        tokens += sum(map(len, probe_items(name)["text"])) // 4  # whole prompts, in the template
     return Measurement(
         section=SECTION, name=name, model=model, load_items=f"misfire_items:{load}",
         function="misfire_run:own" if has_probe else "misfire_run:evidence",
@@ -279,7 +279,7 @@ def _layers(model: str, scenarios: int) -> Measurement:
         load_items="misfire_items:gate_twins", checked="middle",
         item_settings={"split": "test", "scenarios": scenarios},
         settings={"before": source.base if isinstance(source, registry.Adapter) else model},
-        tokens=scenarios * 3 * (PATCHED + 2) * PROMPT_TOKENS,
+        tokens=scenarios * 3 * (PATCHED + 4) * PROMPT_TOKENS,
     )  # fmt: skip
 
 
