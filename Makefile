@@ -29,17 +29,17 @@ setup: .venv/ready ## make .venv with the locked packages and a Jupyter kernel (
 .venv/ready: requirements.lock pyproject.toml
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" bash tools/setup.sh
 
-paper: setup ## measure, run the notebooks, build PDF and HTML (about 18 minutes at first, then seconds)
+paper: setup ## measure, run the notebooks, build PDF and HTML (about 25 minutes at first, then seconds)
 	@$(VALUEGATE) paper $(CHOSEN) --jobs $(JOBS) --cluster "$(CLUSTER)"
 
 plan: setup ## show the work ahead in prompts, tokens and minutes
 	@$(VALUEGATE) plan $(CHOSEN)
 	@$(VALUEGATE) worlds plan
 
-replay: setup ## recompute every claim from the published tables, without a model (under a minute)
+replay: setup ## recompute every claim from the published tables, without a model (two minutes)
 	@$(VALUEGATE) replay --jobs $(JOBS)
 
-audit: setup ## check that text, results and code agree (5 minutes); PROFILE=smoke for a run of yours
+audit: setup ## check that text, results and code agree (7 minutes); PROFILE=smoke for a run of yours
 	@$(VALUEGATE) audit --profile "$(filter-out default,$(PROFILE))" --jobs $(JOBS)
 
 publish: setup ## make build/default the published record, if sources are committed and the audit passes
@@ -48,7 +48,7 @@ publish: setup ## make build/default the published record, if sources are commit
 tex: setup ## write LaTeX source of the paper, for journals
 	@$(VALUEGATE) tex --profile "$(PROFILE)"
 
-test: setup lint ## run the tests (about 4 minutes; fetches the embedded model and BBQ once, 137 MB)
+test: setup lint ## run the tests (about 6 minutes; fetches the embedded model and BBQ once, 137 MB)
 	@.venv/bin/python -m pytest -n 2
 
 lint: setup ## ruff and the type checker
@@ -63,8 +63,9 @@ lab: setup ## open JupyterLab on the notebooks
 items: setup ## make the embedded item tables anew from their sources, and compare
 	@$(VALUEGATE) items check
 
-data-derived: setup ## make the tables of survey figures anew from the published workbook, and compare
+data-derived: setup ## make the tables of survey figures and scores anew from the published files, and compare
 	@$(VALUEGATE) items check survey_answers
+	@$(VALUEGATE) items check survey_scores
 
 worlds: setup ## train the planted stages anew (hours; resumable; STAGE=gated, RECIPE=tiny in minutes)
 	@$(VALUEGATE) worlds train --recipe "$(RECIPE)" --stage "$(STAGE)"
