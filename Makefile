@@ -36,10 +36,10 @@ plan: setup ## show the work ahead in prompts, tokens and minutes
 	@$(VALUEGATE) plan $(CHOSEN)
 	@$(VALUEGATE) worlds plan
 
-replay: setup ## recompute every claim from the published tables, without a model (under a minute)
+replay: setup ## recompute every claim from the published tables, without a model (two minutes)
 	@$(VALUEGATE) replay --jobs $(JOBS)
 
-audit: setup ## check that text, results and code agree (5 minutes); PROFILE=smoke for a run of yours
+audit: setup ## check that text, results and code agree (7 minutes); PROFILE=smoke for a run of yours
 	@$(VALUEGATE) audit --profile "$(filter-out default,$(PROFILE))" --jobs $(JOBS)
 
 publish: setup ## make build/default the published record, if sources are committed and the audit passes
@@ -48,7 +48,7 @@ publish: setup ## make build/default the published record, if sources are commit
 tex: setup ## write LaTeX source of the paper, for journals
 	@$(VALUEGATE) tex --profile "$(PROFILE)"
 
-test: setup lint ## run the tests (about 4 minutes; fetches the embedded model and BBQ once, 137 MB)
+test: setup lint ## run the tests (about 6 minutes; fetches the embedded model and BBQ once, 137 MB)
 	@.venv/bin/python -m pytest -n 2
 
 lint: setup ## ruff and the type checker
