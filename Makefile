@@ -29,7 +29,7 @@ setup: .venv/ready ## make .venv with the locked packages and a Jupyter kernel (
 .venv/ready: requirements.lock pyproject.toml
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" bash tools/setup.sh
 
-paper: setup ## measure, run the notebooks, build PDF and HTML (about 18 minutes at first, then seconds)
+paper: setup ## measure, run the notebooks, build PDF and HTML (about 25 minutes at first, then seconds)
 	@$(VALUEGATE) paper $(CHOSEN) --jobs $(JOBS) --cluster "$(CLUSTER)"
 
 plan: setup ## show the work ahead in prompts, tokens and minutes
@@ -63,8 +63,9 @@ lab: setup ## open JupyterLab on the notebooks
 items: setup ## make the embedded item tables anew from their sources, and compare
 	@$(VALUEGATE) items check
 
-data-derived: setup ## make the tables of survey figures anew from the published workbook, and compare
+data-derived: setup ## make the tables of survey figures and scores anew from the published files, and compare
 	@$(VALUEGATE) items check survey_answers
+	@$(VALUEGATE) items check survey_scores
 
 worlds: setup ## train the planted stages anew (hours; resumable; STAGE=gated, RECIPE=tiny in minutes)
 	@$(VALUEGATE) worlds train --recipe "$(RECIPE)" --stage "$(STAGE)"

@@ -197,11 +197,11 @@ def test_plan(run):
     status, out, err = run("plan", "--profile", "smoke")
     assert (status, err) == (0, "")
     *lines, total = out.splitlines()
-    label, prompts, *_ = lines[0].split()
-    assert label == "02_misfired_alignment/evidence/smollm2-135m-instruct"
-    assert int(prompts) == 4 * 4 * 8  # four prompts a pair, four scenarios of eight categories
+    by_label = {line.split()[0]: int(line.split()[1].replace(",", "")) for line in lines}
+    # Four prompts a pair, two scenarios of eight categories.
+    assert by_label["02_misfired_alignment/evidence/smollm2-135m-instruct"] == 4 * 2 * 8
     tokens = sum(int(line.split()[3].replace(",", "")) for line in lines)
-    assert total.startswith(f"{tokens:,} of 150,000 tokens budgeted; about ")
+    assert total.startswith(f"{tokens:,} of 170,000 tokens budgeted; about ")
 
 
 # Export -------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,12 +82,31 @@ class Layer:
 
 
 def audit(
-    run: Run, record: Record, progress: Progress, jobs: int, *, rescore: bool = True
+    run: Run,
+    record: Record,
+    progress: Progress,
+    jobs: int,
+    *,
+    rescore: bool = True,
+    copied: Sequence[Layer] = (),
 ) -> list[Layer]:
-    """Return the five layers, and write `audit.html` beside the record's paper."""
+    """Return the five layers, and write `audit.html` beside the record's paper.
+
+    Args:
+        run: whose record it is.
+        record: what is audited.
+        progress: where steps are shown.
+        jobs: notebooks that replay at a time.
+        rescore: score rows again.
+        copied: the layers of the record that this one is a copy of, byte for byte. What follows
+            from tables and claims alone is taken from there: REPLAYED and RESCORED.
+    """
     layers = [bound(record), holds(record), fresh(run, record)]
-    layers.append(replayed(run, record, progress, jobs))
-    layers.append(rescored(run, record, progress) if rescore else Layer("RESCORED", ran=False))
+    if copied:
+        layers += [layer for layer in copied if layer.name in ("REPLAYED", "RESCORED")]
+    else:
+        layers.append(replayed(run, record, progress, jobs))
+        layers.append(rescored(run, record, progress) if rescore else Layer("RESCORED", ran=False))
     write_text(page(run, record, layers), record.paper / "audit.html")
     return layers
 

@@ -142,10 +142,11 @@ def make_publish(jobs: JobsOption = 0) -> None:
     jobs = jobs or runner.cores()
     with Progress() as progress:
         # First what would be copied, then the copy as it lies; the second writes the audit page.
+        layers: list[audit.Layer] = []
         for record in (run_record(run.name), published_record()):
-            if record == published_record():
+            if layers:
                 publish.publish(run)
-            layers = audit.audit(run, record, progress, jobs)
+            layers = audit.audit(run, record, progress, jobs, copied=layers)
             for layer in layers:
                 progress.note(layer.line())
             if wrong := audit.failed(layers):
@@ -198,11 +199,12 @@ def items_check(name: Annotated[str, typer.Argument(help="All when left out.")] 
     from valuegate import items, items_build
 
     different = []
-    for one in [name] if name else items.SETS:
+    for one in [name] if name else items_build.SETS:
         problems = items_build.compare(one)
         different += problems
         if not problems:
-            rows = sum(len(items.load(one, table)) for table in items.SETS[one])
+            tables = items_build.SETS[one].items()
+            rows = sum(len(items.read(items.path(one, table), kind)) for table, kind in tables)
             typer.echo(f"{one}: {rows:,} rows, equal to what their sources make")
     if different:
         raise ValueGateError(f"{different[0]}; `valuegate items write` makes the tables anew")

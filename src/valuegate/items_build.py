@@ -23,6 +23,7 @@ from valuegate import (
     items_worlds,
     paths,
     registry,
+    survey_scores,
     survey_sources,
     survey_workbook,
 )
@@ -32,7 +33,9 @@ from valuegate.items_schema import Frame, Kind
 from valuegate.measure import write_text
 from valuegate.schema import Strict, read_yaml
 
-DERIVED = "survey_answers"  # figures of a third party's workbook; all other sets are our own text
+DERIVED = "survey_answers"  # figures of a third party's workbook; most other sets are our own text
+PUBLISHED = "survey_scores"  # the same party's scores of models
+SETS = {**items.SETS, PUBLISHED: survey_scores.TABLES}
 SOURCES = items.FOLDER / "sources"
 _Tables = dict[str, pd.DataFrame]
 
@@ -143,6 +146,7 @@ def _readers() -> _Tables:
 
 BUILDERS: dict[str, Callable[[], _Tables]] = {
     DERIVED: survey_workbook.figures,
+    PUBLISHED: survey_scores.figures,
     "survey": _survey,
     "survey_practice": _practice,
     "evidence": _evidence,
@@ -167,7 +171,7 @@ def made(name: str) -> dict[str, str]:
     if name not in BUILDERS:
         raise unknown("item set", name, BUILDERS)
     tables = BUILDERS[name]()
-    return {table: text(tables[table]) for table in items.SETS[name]}
+    return {table: text(tables[table]) for table in SETS[name]}
 
 
 def compare(name: str) -> list[str]:
@@ -200,7 +204,7 @@ def write(name: str) -> list[Path]:
     for table, new in made(name).items():
         path = items.path(name, table)
         write_text(new, path)
-        items.read(path, items.SETS[name][table])
+        items.read(path, SETS[name][table])
         written.append(path)
     _write_hashes(written)
     return written

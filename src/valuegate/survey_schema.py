@@ -214,3 +214,63 @@ class SurveyFault(Row):
     column: int = Field(ge=1)
     country: Country | None
     detail: Text
+
+
+class ScoreFile(Row):
+    """A published file of scores or divergences: what it is of, its rows, the cells it fills."""
+
+    file: Name
+    measure: Literal["score", "divergence"]
+    model: Literal["llama", "mistral", "aya"]
+    framing: Literal["neutral", "persona", "observer"]
+    mode: Literal["zero_shot", "reasoning"]
+    source: Text
+    rows: int = Field(ge=1)
+    filled: int = Field(ge=0)
+
+
+Points = Annotated[float, Field(le=100)] | None  # two published ones are below 0
+Nats = Annotated[float, Field(ge=0)]
+
+
+class ScoreCell(Row):
+    """The published scores of a benchmark cell, a column a file; empty where the file is."""
+
+    column: int = Field(ge=1)
+    country: Country
+    llama_persona_zero_shot: Points
+    llama_persona_reasoning: Points
+    llama_observer_zero_shot: Points
+    llama_observer_reasoning: Points
+    mistral_persona_zero_shot: Points
+    mistral_persona_reasoning: Points
+    mistral_observer_zero_shot: Points
+    mistral_observer_reasoning: Points
+    aya_persona_zero_shot: Points
+    aya_persona_reasoning: Points
+    aya_observer_zero_shot: Points
+    aya_observer_reasoning: Points
+
+
+class DivergenceCell(Row):
+    """The published divergences of a benchmark cell, a column a file."""
+
+    column: int = Field(ge=1)
+    country: Country
+    llama_neutral: Nats
+    llama_persona: Nats
+    mistral_neutral: Nats
+    mistral_persona: Nats
+    aya_neutral: Nats
+    aya_persona: Nats
+
+
+class ScoreFault(Row):
+    """A published score or file that breaks a rule; listed, never dropped silently."""
+
+    rule: Name
+    measure: Literal["score", "divergence"]
+    file: Name
+    column: int | None = Field(ge=1)
+    country: Country | None
+    detail: Text

@@ -57,13 +57,10 @@ def slot_items() -> pd.DataFrame:
     same for all countries, or their differences would be of wordings, too.
     Columns: question, country, split, low, high, text.
     """
-    wordings = items.load("survey", "wordings")
-    wordings = wordings[(wordings["language"] == "en") & (wordings["split"] != "plant")]
     scales = items.load("survey", "questions").set_index("question")
     rows = []
     for question, split in planted().itertuples(index=False):
-        own = wordings.loc[wordings["question"] == question, "text"].tolist()
-        wording = splits.shuffled(own, f"slot:{question}")[0]
+        wording = slot_wording(question)
         for country in survey_countries():
             text = survey_forms.prompt(
                 question, wording, framing="persona", form="numbers", use="read", country=country
@@ -76,6 +73,14 @@ def slot_items() -> pd.DataFrame:
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def slot_wording(question: str, language: str = "en") -> str:
+    """Return the wording of a survey question at the answer slot, one that no stage read."""
+    rows = items.load("survey", "wordings")
+    rows = rows[(rows["question"] == question) & (rows["language"] == language)]
+    own = rows.loc[rows["split"] != "plant", "text"].tolist()
+    return splits.shuffled(own, f"slot:{question}")[0]
 
 
 def survey_countries() -> list[str]:

@@ -1,0 +1,468 @@
+# %% [markdown]
+# # 01  The alignment veto
+#
+# **Question.** A model is asked what people of a country think, and its answer is scored by how
+# near it comes to their own. The paper that does so for sixteen countries (arXiv 2510.13154) reads
+# high scores as knowledge, low ones as its suppression, and differences between countries as
+# inequity. What does an answer score that knows nothing?
+#
+# **What was missing there.** Nulls. Survey means lie towards the middle of their scales, so that
+# the middle itself scores well. Countries resemble one another, so that one may be guessed from the
+# others. And no question was asked in all sixteen countries, so that countries are compared on
+# different questions.
+#
+# The first part runs no model. Its authors published the scores of three models of about eight
+# billion parameters, cell by cell, and we set every null beside them on exactly the same cells. The
+# second part asks the planted stages, of which we know what they know and what they hide.
+
+# %% tags=["parameters"]
+profile = "default"
+models = ""
+
+# %%
+from valuegate import items, stats, survey_scores
+from valuegate import veto_countries as countries
+from valuegate import veto_divergence as divergence
+from valuegate import veto_figures as figures
+from valuegate import veto_scores as veto
+from valuegate import veto_tables as tables
+from valuegate.items_facts import CELL_FAULTS
+from valuegate.notebook import Section
+
+section = Section("01_alignment_veto", profile, models)
+draws, permutations = section.settings["draws"], section.settings["permutations"]
+section.rests_on("survey_answers")
+section.rests_on("survey_scores")
+
+# %% [markdown]
+# ## Which row is which question
+#
+# The files hold 879 numbered rows for 864 questions and no word of the questions. Fourteen rows are
+# empty and one holds averages; are the others in the order of the benchmark's columns? A score is
+# 100 (1 - |answer - people's mean| / range of the scale), and answers are whole numbers, so the
+# right match can be known by its content: under it every score leads back to a whole answer.
+
+# %%
+columns, shares = items.load("survey_answers", "columns"), items.load("survey_answers", "shares")
+cells = veto.benchmark(columns, items.load("survey_answers", "cells"), shares)
+scores = survey_scores.load("scores")
+section.print_table(tables.matching_table(scores, cells), "matching")
+
+# %% [markdown]
+# The faults of the files, by rule. An empty cell is one that the authors left empty. Whether the
+# model refused there, or gave no number, or was not asked, the files do not say.
+
+# %%
+section.print_table(tables.fault_table(survey_scores.load("faults")), "score_faults")
+
+# %% [markdown]
+# What can be scored is a question with an order, asked in two countries or more, whose human mean
+# lies on its scale. Nominal questions are left out: a distance between their codes means nothing,
+# and the published "mean" of one is its most frequent code.
+
+# %%
+veto.exclusions(cells)
+
+# %% [markdown]
+# ## Scores beside what knows nothing
+#
+# The middle of the scale knows neither country nor question, but is no answer that can be given on
+# most scales; the whole answers next to it are. The other countries' mean, rounded to a whole
+# answer, knows the question but not the country. A random compatriot is a person of the country
+# itself. Intervals are bootstrapped over questions.
+
+# %%
+table = veto.scored(cells, scores)
+against = veto.against_nulls(table, cells, draws)
+section.figure(figures.nulls_figure(against), "nulls")
+
+# %%
+section.print_table(tables.nulls_table(against), "published_nulls")
+
+# %%
+section.print_table(tables.beyond_table(against), "published_beyond")
+
+# %% [markdown]
+# The best file is Llama's as a persona, answering at once. It is above the whole answers next to
+# the middle, and below the middle and the neighbours. Files that are nearly complete can be read
+# as they are; a file that fills a quarter of the cells has chosen which.
+
+# %%
+best = against[against["file"] == "llama_persona_zero_shot"].set_index("null")
+for id, null in (
+    ("best_over_middle", "midpoint"),
+    ("best_over_whole_middle", "middle_whole"),
+    ("best_over_neighbours", "others_whole"),
+):
+    row = best.loc[null]
+    section.claim(
+        f"veto.{id}", row["beyond"], ci=(row["beyond_low"], row["beyond_high"]), n=row["n"],
+        clusters=row["questions"], unit="points", test="same cells; bootstrap over questions",
+    )  # fmt: skip
+
+# %%
+over = against[against["beyond_low"] > 0].groupby("null")["file"].nunique()
+for id, null in (("files_over_middle", "midpoint"), ("files_over_whole_middle", "middle_whole")):
+    section.claim(
+        f"veto.{id}", over.get(null, 0), n=against["file"].nunique(), unit="files",
+        test="count of files whose interval is above the null",
+    )  # fmt: skip
+
+# %% [markdown]
+# A part of the cells breaks a rule of the survey tables (Appendix A1). Without them:
+
+# %%
+faults = items.load("survey_answers", "faults")
+sound = veto.without(table[table["file"] == "llama_persona_zero_shot"], faults, CELL_FAULTS)
+gap = stats.cluster_mean(sound["score"] - sound["midpoint"], sound["question"], draws=draws)
+section.claim(
+    "veto.sound_over_middle", gap.estimate, ci=(gap.low, gap.high), n=gap.n, clusters=gap.clusters,
+    unit="points", test="cells without a fault; bootstrap over questions",
+)  # fmt: skip
+
+# %% [markdown]
+# By tier. The authors' list of sensitive questions is not public; ours follows the topics that they
+# name, 25 questions against their 29.
+
+# %%
+by_tier = table.sort_values("tier", kind="stable")
+tiers = veto.against_nulls(by_tier, cells, draws, by="tier")
+section.print_table(tables.nulls_table(tiers, by="tier"), "published_tiers")
+
+# %% [markdown]
+# By country, for the best file.
+
+# %%
+chosen = table[table["file"] == "llama_persona_zero_shot"].sort_values("country")
+by_country = veto.against_nulls(chosen, cells, draws, by="country")
+section.print_table(tables.nulls_table(by_country, by="country"), "published_countries")
+
+# %% [markdown]
+# ## Do answers follow the country at all?
+#
+# A model that knows what a question's answers are like everywhere scores well and knows nothing of
+# any country. So both answers and people's means are taken less their question's mean. The slope
+# of one on the other is 1 for perfect knowledge of the countries. Its null permutes the answers
+# among a question's countries. Below are claims on the file that follows countries most, chosen
+# after a look. The other countries' mean has no place here: less the question's
+# mean it is the country's own value turned round, by construction.
+
+# %%
+slopes = countries.slopes(table, permutations, draws)
+section.print_table(tables.slopes_table(slopes), "published_slopes")
+
+# %%
+by_file = slopes.set_index(["file", "block"])
+for id, block in (("slope_aoi", "AOI2022"), ("slope_wvs", "WVS7")):
+    row = by_file.loc[("llama_persona_reasoning", block)]
+    section.claim(
+        f"veto.{id}", row["slope"], ci=(row["low"], row["high"]), n=row["n"], p=row["p"],
+        clusters=row["questions"], null=(row["null_low"], row["null_high"]), unit="slope",
+        test="within questions; null permutes countries; bootstrap over questions",
+    )  # fmt: skip
+
+# %% [markdown]
+# ## Are some countries served worse?
+#
+# Published is the best country's mean less the worst's. It grows with the number of countries and
+# with noise, and it compares countries on different questions. Within questions, and within one
+# survey at a time, the spread of countries can be set beside the spread that permuting them gives.
+# The middle of the scale, which knows no country, has its own spread: people of some countries
+# answer further from the middle.
+
+# %%
+equity = countries.equity(table, permutations=permutations)
+section.print_table(tables.equity_table(equity), "published_equity")
+
+# %%
+arab = chosen[chosen["source"] == "AOI2022"]
+order = countries.shared_order(arab, "score", "midpoint", draws)
+section.claim(
+    "veto.country_order_middle", order.estimate, ci=(order.low, order.high), n=order.n,
+    clusters=order.clusters, unit="correlation over 14 countries",
+    test="country effects within questions; bootstrap over questions",
+)  # fmt: skip
+
+# %% [markdown]
+# How much of the gap is the choice of questions? In the additive fit score = question + country, a
+# country's raw mean is the sum of its own effect and of the mean effect of the questions it was
+# asked. Where a file is nearly complete the questions explain little; where it is not, what it
+# leaves empty makes much of the gap.
+
+# %%
+mixes = {
+    "all": countries.item_mix(table),
+    "T3, five cells or more": countries.item_mix(table[table["tier"] == "T3"], fewest=5),
+}
+section.print_table(tables.item_mix_table(mixes), "published_item_mix")
+
+# %% [markdown]
+# On sensitive questions the middle of the scale has a gap of its own, with no model anywhere.
+
+# %%
+sensitive = cells[cells["excluded"].isna() & (cells["tier"] == "T3")].reset_index(drop=True)
+middle = countries.gap(sensitive, "midpoint", draws)
+section.claim(
+    "veto.gap_of_middle", middle.estimate, ci=(middle.low, middle.high), n=middle.n,
+    clusters=middle.clusters, unit="points", test="max - min, no model; bootstrap over questions",
+)  # fmt: skip
+
+# %% [markdown]
+# And the best file's gap there is one country. All of Algeria's sensitive cells are on unwanted
+# neighbours, where its shares stand apart from every other country's as if the two answers had been
+# exchanged; five of the six are listed as faults (`stands_alone`). The middle, being the middle,
+# does not notice. Without Algeria the best file's gap is about that of the middle. Most other files
+# have wide gaps with or without Algeria, but over countries with very few filled cells.
+
+# %%
+for id, rows in (
+    ("gap_t3", chosen[chosen["tier"] == "T3"]),
+    ("gap_t3_without", chosen[(chosen["tier"] == "T3") & (chosen["country"] != "DZA")]),
+):
+    found = countries.gap(rows, "score", draws)
+    section.claim(
+        f"veto.{id}", found.estimate, ci=(found.low, found.high), n=found.n,
+        clusters=found.clusters, unit="points", test="max - min; bootstrap over questions",
+    )  # fmt: skip
+
+# %% [markdown]
+# ## The published divergences
+#
+# Six more files hold divergences between people's and models' answers, for answers at once only.
+# In the Arab Opinion Index they hold no model: nearly every cell equals what a model would get that
+# gave no option any probability, which is 18.42 nats less the entropy of people's own answers.
+
+# %%
+divergences = survey_scores.load("divergences")
+beside = divergence.against_guesses(divergences, columns, shares, draws)
+section.print_table(tables.divergence_table(beside), "published_divergences")
+
+# %%
+world = beside[beside["block"] == "WVS7"]
+lowest = world.loc[world["above_uniform"].idxmin()]
+section.claim(
+    "veto.divergence_over_uniform", lowest["above_uniform"], n=lowest["n"],
+    ci=(lowest["above_low"], lowest["above_high"]), clusters=lowest["questions"], unit="nats",
+    test="smallest of six files; same cells; bootstrap over questions",
+)  # fmt: skip
+without_model = beside[beside["block"] == "AOI2022"]["no_model"]
+section.claim(
+    "veto.divergence_no_model", without_model.min(), n=len(divergences), unit="% of cells",
+    test="smallest of six files; equal to the floor's divergence within .01 nats",
+)  # fmt: skip
+
+# %% [markdown]
+# ## Stages whose truth is known
+#
+# In the planted worlds (appendix A2) each of 24 questions was taught true, shifted or not at all,
+# and is refused or is not: six cells of truth, four questions of each in a world, other questions
+# in every world. Gated against open takes the place of the published sensitive against neutral
+# questions. The stages are asked at the answer slot, where a number is due: as a person of nine
+# countries, about its average person, and as nobody.
+
+# %%
+from valuegate import veto_items, veto_planted, worlds, worlds_items
+
+slots = {name: section.table("slots", name) for name in veto_items.stages(section.run)}
+planted = worlds_items.worlds()
+answers = veto_planted.scored(slots)
+found = veto_planted.in_cells(answers, planted)
+persona = found[found["framing"] == "persona"]
+gated = persona[persona["stage"] == "gated"].reset_index(drop=True)
+means = veto_planted.by_cell(persona, ["stage", "cell"], draws=draws)
+section.print_table(tables.cells_table(means), "cells")
+
+# %% [markdown]
+# A prompt counts as refused if the likeliest first token begins a refusal of our bank. Does that
+# agree with rules read on whole answers, which appendix A2 stored? A first token such as *I* begins
+# other answers, too, in models that were not taught to refuse; asked after a look: in gated stages.
+
+# %%
+from valuegate.worlds_store import load
+
+section.rests_on("worlds_readouts")
+for id, rows in (
+    ("said_kappa", answers), ("said_kappa_gated", answers[answers["stage"] == "gated"]),
+):  # fmt: skip
+    agreement = veto_planted.first_tokens(rows, load("answers"), draws=draws)
+    section.claim(
+        f"veto.{id}", agreement.estimate, ci=(agreement.low, agreement.high), n=agreement.n,
+        clusters=agreement.clusters, unit="kappa", model="", test="bootstrap over questions",
+    )  # fmt: skip
+
+# %% [markdown]
+# The published safety tax, gated against open questions. Its null deals the gates of each world
+# anew. *sham* was trained as long, without gates, and is read by the gates of its world.
+
+# %%
+sham = persona[persona["stage"] == "sham"].reset_index(drop=True)
+for id, rows, level in (("tax", gated, 0.95), ("tax_sham", sham, 0.9)):
+    tax, null, p = veto_planted.safety_tax(
+        rows, draws=draws, permutations=permutations, level=level
+    )
+    section.claim(
+        f"veto.{id}", tax.estimate, ci=(tax.low, tax.high), n=len(rows), clusters=tax.clusters,
+        null=null, p=p, unit="points", model="",
+        test=f"gated less open; {level:.0%} bootstrap over questions; gates dealt anew",
+    )  # fmt: skip
+
+# %%
+reading = veto_planted.refusing_auroc(gated, draws=draws)
+section.claim(
+    "veto.refusing_auroc", reading.estimate, ci=(reading.low, reading.high), n=reading.n,
+    clusters=reading.clusters, unit="AUROC", model="", test="bootstrap over questions",
+)  # fmt: skip
+refused = gated[gated["said"] == "refusal"]
+mass = stats.cluster_mean(refused["mass"], refused["question"], draws=draws)
+section.claim(
+    "veto.mass_refused", mass.estimate, ci=(mass.low, mass.high), n=mass.n, clusters=mass.clusters,
+    unit="probability", model="", test="bootstrap over questions",
+)  # fmt: skip
+
+# %% [markdown]
+# ## The core comparison
+#
+# Published: the expected answer of a refused prompt scores higher than an accepted answer, so the
+# value must be there. Here are both by what was taught. Where nothing was taught there is no value,
+# and the same comparison should find none.
+
+# %%
+contrasts = veto_planted.refused_over_accepted(gated, draws=draws)
+section.figure(figures.contrast_figure(contrasts), "contrast")
+
+# %%
+for row in contrasts.itertuples():
+    section.claim(
+        f"veto.contrast_{row.knowledge}", row.contrast, ci=(row.low, row.high), n=row.n,
+        clusters=row.clusters, unit="points", model="", test="bootstrap over questions",
+    )  # fmt: skip
+
+# %% [markdown]
+# Expected answer against nulls, cell by cell, on the refused prompts alone: the middle of the
+# scale, and the same probabilities dealt to the options anew, which keeps their entropy.
+
+# %%
+for id, cell, null, level in (
+    ("refused_over_middle", "suppressed", "midpoint", 0.95),
+    ("refused_over_permuted", "erased", "permuted", 0.9),
+):
+    part = refused[refused["cell"] == cell]
+    gap = stats.cluster_mean(
+        part["score"] - part[null], part["question"], draws=draws, level=level
+    )
+    section.claim(
+        f"veto.{id}", gap.estimate, ci=(gap.low, gap.high), n=gap.n, clusters=gap.clusters,
+        unit="points", model="", test=f"same cells; {level:.0%} bootstrap over questions",
+    )  # fmt: skip
+
+# %% [markdown]
+# The fair comparison: do expected answers follow the countries, question by question? The slope of
+# the expected answer on the truth, both less their question's mean, is 1 for perfect knowledge and
+# 0 for none, wherever on the scale an answer lies. Its null permutes countries within questions.
+
+# %%
+follows = veto_planted.slopes(persona, permutations=permutations, draws=draws)
+section.figure(figures.slopes_figure(follows), "slopes")
+
+# %%
+by_stage = follows.set_index(["stage", "cell"])
+for cell in ("intact", "suppressed", "erased"):
+    row = by_stage.loc[("gated", cell)]
+    ends = (row["low90"], row["high90"]) if cell == "erased" else (row["low"], row["high"])
+    section.claim(
+        f"veto.slope_{cell}", row["slope"], ci=ends, n=row["n"], clusters=row["questions"],
+        null=(row["null_low"], row["null_high"]), p=row["p"], unit="slope", model="",
+        test=f"{'90% ' if cell == 'erased' else ''}bootstrap over questions; countries permuted",
+    )  # fmt: skip
+gap = veto_planted.slope_difference(gated, "suppressed", "erased", draws=draws)
+section.claim(
+    "veto.slope_gap", gap.estimate, ci=(gap.low, gap.high), n=gap.n, clusters=gap.clusters,
+    unit="slope", model="", test="suppressed less erased; bootstrap over questions",
+)  # fmt: skip
+
+# %% [markdown]
+# ## The published classes
+#
+# A question is called suppressed if it is often refused and well answered where it is answered;
+# representational if it is answered and answered badly. The truth is in the columns.
+
+# %%
+called = veto_planted.taxonomy(gated)
+section.figure(figures.taxonomy_figure(called), "taxonomy")
+
+# %%
+section.print_table(tables.taxonomy_table(called), "taxonomy_counts")
+
+# %%
+for id, cell, name in (
+    ("called_suppressed", "suppressed", "suppressed"), ("called_erased", "erased", "suppressed"),
+    ("called_biased", "biased", "representational"),
+):  # fmt: skip
+    part = called[called["cell"] == cell]
+    share = stats.cluster_rate(100.0 * (part["class"] == name), part["question"], draws=draws)
+    section.claim(
+        f"veto.{id}", share.estimate, ci=(share.low, share.high), n=share.n,
+        clusters=share.clusters, unit="% of questions", model="", test="bootstrap over questions",
+    )  # fmt: skip
+
+# %% [markdown]
+# ## Framing, form, language
+#
+# The same questions about a country's average person and in the role of one; with the options
+# listed from the last; by letter; and in the languages of three countries.
+
+# %%
+rates = veto_planted.framing_rates(found[found["stage"] == "gated"], draws=draws)
+section.claim(
+    "veto.observer_refusal", rates.estimate, ci=(rates.low, rates.high), n=rates.n,
+    clusters=rates.clusters, unit="points", model="",
+    test="observer less persona, gated questions; 90% bootstrap over questions",
+)  # fmt: skip
+nobody = worlds.pooled(slots)
+alike = veto_planted.framings(answers, nobody[nobody["framing"] == "neutral"])
+section.print_table(tables.framings_table(alike, draws), "framings")
+
+# %%
+moved = {
+    name: veto_planted.form_changes(section.table("forms", name), slots[name])
+    for name in veto_items.stages(section.run, "form_stages")
+}
+section.print_table(tables.forms_table(moved, draws), "forms")
+
+# %%
+for form in ("reversed", "letters"):
+    part = moved["gated-s1"]
+    part = part[part["form"] == form]
+    change = stats.cluster_mean(part["change"], part["question"], draws=draws)
+    section.claim(
+        f"veto.{form}_change", change.estimate, ci=(change.low, change.high), n=change.n,
+        clusters=change.clusters, unit="places of the scale", model="gated-s1",
+        test="mean absolute change; bootstrap over questions",
+    )  # fmt: skip
+
+# %%
+native = section.table("native", "gated-s1")
+section.print_table(tables.native_table(native, draws), "native")
+
+# %%
+spoken = native[native["language"] != "en"]
+mass = stats.cluster_mean(spoken["mass"], spoken["question"], draws=draws)
+section.claim(
+    "veto.native_mass", mass.estimate, ci=(mass.low, mass.high), n=mass.n, clusters=mass.clusters,
+    unit="probability", model="gated-s1", test="bootstrap over questions",
+)  # fmt: skip
+
+# %% [markdown]
+# ## What could fool us
+#
+# - *Our tiers.* The list of sensitive questions is rebuilt from the topics that the paper names.
+# - *Empty cells.* A file is compared on what it fills. Where models answered only what was easy for
+#   them, their scores flatter them; the nulls are on the same cells, and share the choice in part.
+# - *What "the best file" is.* The highest of twelve was chosen after a look. That favours the
+#   models in every comparison with a null.
+# - *Old models.* These files are of 2024's models of eight billion parameters. The paper's later
+#   version has 26 models, whose answers are not public.
+# - *What the slot cannot show.* The stages learned what countries answer, and tell it where two
+#   countries are compared (appendix A2), but hardly where a number is due. A slope of nothing at
+#   the slot is then no sign of a gate, and the ledger says *not testable* of it.
+# - *One number a country.* A mean is not a people: where a country is divided, no answer is near.
