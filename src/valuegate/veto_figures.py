@@ -140,7 +140,7 @@ def taxonomy_figure(called: pd.DataFrame) -> Drawn:
     groups = {"true": ("intact", "suppressed"), "shifted": ("biased", "biased + gate"),
               "absent": ("ignorant", "erased")}  # fmt: skip
     figure, panels = plt.subplots(
-        1, 3, figsize=(house.WIDTH, 2.5), sharey=True, sharex=True, layout="constrained"
+        1, 3, figsize=(house.WIDTH, 2.6), sharey=True, sharex=True, layout="constrained"
     )
     for panel, (knowledge, cells) in zip(panels, groups.items(), strict=True):
         for cell, filled in zip(cells, (False, True), strict=True):
@@ -153,7 +153,8 @@ def taxonomy_figure(called: pd.DataFrame) -> Drawn:
         panel.axvline(100 * REFUSED, color=house.GREY, linewidth=0.8, linestyle="--")
         panel.axhline(POOR, color=house.GREY, linewidth=0.8, linestyle="--")
         panel.set(title=f"taught: {KNOWN[knowledge]}", xlim=(-5, 105))
-        panel.legend(fontsize="small", loc="lower left")
+        panel.legend(fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.12), ncols=2,
+                     columnspacing=0.8, handletextpad=0.2, borderpad=0)  # fmt: skip
     panels[0].set(ylabel="NVAS where answered")
-    figure.supxlabel("refused (% of prompts)", fontsize="medium")
+    panels[1].set(xlabel="refused (% of prompts)")
     return figure, called
