@@ -5,6 +5,8 @@ A direction is fitted layer by layer. Which prompts, and what a score means, is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
@@ -33,8 +35,17 @@ def ridge(
 
     Ridge regression on labels of -1 and 1, in its dual form: prompts are fewer than dimensions.
     """
-    ones = _both(labels)
-    target = np.where(ones, 1.0, -1.0) - np.mean(np.where(ones, 1.0, -1.0))
+    return regression(residual, np.where(_both(labels), 1.0, -1.0))
+
+
+def regression(
+    residual: Float[np.ndarray, "prompt layer d_model"], target: Float[np.ndarray, " prompt"]
+) -> tuple[Float[np.ndarray, "layer d_model"], Float[np.ndarray, " layer"]]:
+    """Return a ridge regression of numbers on each layer: weights and offset.
+
+    In its dual form: prompts are fewer than dimensions.
+    """
+    base = float(np.mean(target))
     centre = residual.mean(0)
     centred = (residual - centre).astype(float)
     weights = np.zeros(residual.shape[1:])
@@ -43,9 +54,27 @@ def ridge(
         scale = float((x**2).sum(1).mean())
         if scale > 1e-9:
             gram = x @ x.T + RIDGE * scale * np.eye(len(x))
-            weights[layer] = x.T @ np.linalg.solve(gram, target)
-    base = float(np.mean(np.where(ones, 1.0, -1.0)))
+            weights[layer] = x.T @ np.linalg.solve(gram, target - base)
     return weights, base - (weights * centre).sum(1)
+
+
+def held_out(
+    residual: Float[np.ndarray, "prompt layer d_model"],
+    target: Float[np.ndarray, " prompt"],
+    folds: Sequence[object],
+) -> Float[np.ndarray, "prompt layer"]:
+    """Return `regression`'s prediction of every prompt, fitted on the prompts of other folds.
+
+    nan where there is a single fold, and so nothing to fit on.
+    """
+    found = np.full(residual.shape[:2], np.nan)
+    own = np.asarray(folds)
+    for fold in dict.fromkeys(folds):
+        out = own == fold
+        if not out.all():
+            probe = regression(residual[~out], target[~out])
+            found[out] = probe_scores(residual[out], probe)
+    return found
 
 
 def probe_scores(

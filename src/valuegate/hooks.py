@@ -1,4 +1,4 @@
-"""Context managers that read or change a running model: capture, add, ablate, patch, ablate heads.
+"""Context managers that read or change a running model: capture, add, ablate, edit, patch, heads.
 
 Layer 0 is what enters the first block; layer i is the output of block i, before the final norm.
 Works on any decoder of transformers whose parts `models` finds; knows nothing about prompts.
@@ -138,6 +138,43 @@ def ablating(
         return residual - (residual @ u).unsqueeze(-1) * u
 
     return _hooked(lm, dict.fromkeys(layers, project))
+
+
+@contextlib.contextmanager
+def editing(
+    lm: LanguageModel,
+    layer: int,
+    edit: Callable[[torch.Tensor], torch.Tensor],
+    start: int = 0,
+) -> Generator[None]:
+    """Replace the residual of one layer by `edit(residual)` at every position from `start` on.
+
+    Positions are a prompt's own, whether it is run whole or after a shared beginning.
+
+    Args:
+        lm: the model.
+        layer: 1 to n_layers.
+        edit: from (row, position, d_model) to the same shape.
+        start: the first position that is edited; those of a template's opening come before it.
+    """
+    check_layers(lm, [layer])
+    if layer == 0:
+        raise ValueGateError(f"{lm.name}: the embedding (layer 0) cannot be edited by position")
+
+    def hook(_module: Any, _args: Any, kwargs: dict[str, Any], output: Any) -> Any:
+        if kwargs.get("position_ids") is None:
+            raise ValueGateError(f"{lm.name}: its blocks are not told positions")
+        whole = isinstance(output, tuple)  # some blocks return a tuple that begins with it
+        residual = output[0] if whole else output
+        later = (kwargs["position_ids"] >= start).unsqueeze(-1).to(residual.device)
+        changed = torch.where(later, edit(residual).to(residual), residual)
+        return (changed, *output[1:]) if whole else changed
+
+    handle = lm.blocks[layer - 1].register_forward_hook(hook, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def patching(

@@ -54,6 +54,11 @@ def _encoded(lm: LanguageModel, texts: Sequence[str]) -> tuple[list[tuple[int, .
     return rows, before, after
 
 
+def opening_length(lm: LanguageModel) -> int:
+    """Return how many tokens the template opens every prompt with: positions not read."""
+    return _encoded(lm, [])[1]
+
+
 def _agreement(one: Sequence[int], other: Sequence[int]) -> int:
     """Return how many tokens two sequences that differ begin with in common."""
     return next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)

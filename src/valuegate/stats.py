@@ -453,3 +453,32 @@ def mixed_model(formula: str, frame: pd.DataFrame, groups: str) -> pd.DataFrame:
     benign = ("Retrying", "boundary", "singular")
     table["converged"] = all(any(word in str(w.message) for word in benign) for w in caught)
     return table.rename_axis("term").reset_index()
+
+
+def random_slopes(
+    x: ArrayLike, y: ArrayLike, groups: ArrayLike
+) -> tuple[float, float, float, float]:
+    """Return the mean slope of y on x through 0 with its 95% Wald interval, and the slopes' SD.
+
+    Linear model with slopes random by group and no intercept, by REML (Laird and Ware 1982); for
+    x and y that are centred within groups. All nan where it does not converge.
+    """
+    from statsmodels.regression.mixed_linear_model import MixedLM  # slow to import
+
+    first = _vector("x", x)
+    second = _vector("y", y, first.size)
+    codes, count = _clusters("groups", groups, first.size)
+    _require(count > 1, "groups: slopes by group need two or more")
+    if not _varies(second):
+        return 0.0, 0.0, 0.0, 0.0
+    column = first[:, None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a variance near 0 is a finding here, not a fault
+        try:
+            fit = MixedLM(second, column, groups=codes, exog_re=column).fit()
+            (low, high), spread = fit.conf_int()[0], float(np.sqrt(fit.cov_re[0, 0]))
+        except Exception:  # numpy and statsmodels each raise their own
+            return np.nan, np.nan, np.nan, np.nan
+    if not fit.converged:
+        return np.nan, np.nan, np.nan, np.nan
+    return float(fit.fe_params[0]), float(low), float(high), spread
