@@ -24,6 +24,8 @@ from valuegate import items, stats, survey_scores
 from valuegate import veto_countries as countries
 from valuegate import veto_divergence as divergence
 from valuegate import veto_figures as figures
+from valuegate import veto_inside_figures as inside_figures
+from valuegate import veto_inside_tables as inside_tables
 from valuegate import veto_scores as veto
 from valuegate import veto_tables as tables
 from valuegate.items_facts import CELL_FAULTS
@@ -162,6 +164,26 @@ for id, block in (("slope_aoi", "AOI2022"), ("slope_wvs", "WVS7")):
     )  # fmt: skip
 
 # %% [markdown]
+# The same with half of the countries: centred on these, read on the others. And a mixed model whose
+# slopes are random by question, which says how much questions differ.
+
+# %%
+held = countries.held_out_slopes(table, permutations=permutations, draws=draws)
+section.print_table(inside_tables.held_out_table(held), "published_held_out")
+
+# %%
+row = held.set_index(["file", "block"]).loc[("llama_persona_reasoning", "AOI2022")]
+section.claim(
+    "veto.held_slope_aoi", row["slope"], ci=(row["low"], row["high"]), n=row["n"], p=row["p"],
+    clusters=row["questions"], null=(row["null_low"], row["null_high"]), unit="slope",
+    test="countries that centring did not see; bootstrap over questions",
+)  # fmt: skip
+section.claim(
+    "veto.slopes_spread", row["spread"], n=row["n"], clusters=row["questions"],
+    unit="SD of slopes", test="mixed model, slopes random by question",
+)  # fmt: skip
+
+# %% [markdown]
 # ## Are some countries served worse?
 #
 # Published is the best country's mean less the worst's. It grows with the number of countries and
@@ -261,9 +283,11 @@ section.claim(
 # countries, about its average person, and as nobody.
 
 # %%
-from valuegate import veto_items, veto_planted, worlds, worlds_items
+from valuegate import veto_forms, veto_items, veto_planted, worlds, worlds_items
 
-slots = {name: section.table("slots", name) for name in veto_items.stages(section.run)}
+whole = veto_items.stages(section.run)
+asked = [*whole, *veto_items.stages(section.run, "persona_stages")]
+slots = {name: section.table("slots", name) for name in asked}
 planted = worlds_items.worlds()
 answers = veto_planted.scored(slots)
 found = veto_planted.in_cells(answers, planted)
@@ -291,20 +315,90 @@ for id, rows in (
     )  # fmt: skip
 
 # %% [markdown]
+# ## Answers in words
+#
+# What is a refusal? The release counts every answer in which it finds no option. We had models
+# answer 250 prompts in words, and two language-model readers said of 200 whether each is an answer,
+# a refusal, a hedge, a fault of format or cut off, without knowing the model, the rules or each
+# other's labels. No person has labelled any; a form with the other fifty waits for people
+# (`data/items/said_form.csv`). Below, our rules and the published rule where both readers agree.
+
+# %%
+import pandas as pd
+
+from valuegate import data, veto_words
+
+section.rests_on("said_labels")
+said = {
+    name: section.table("answers", name)
+    for name in veto_items.stages(section.run, "answer_stages")
+}
+read = veto_words.beside_labels(said, pd.read_csv(data.file("said_labels", "labels")))
+agreed = veto_words.agreed(read)
+section.print_table(veto_words.confusion(agreed), "words")
+
+# %%
+for id, rows, one, other in (
+    ("readers_kappa", read, "one", "other"), ("rules_kappa", agreed, "label", "rules"),
+):  # fmt: skip
+    kappa = veto_words.kappa(rows, one, other, draws=draws)
+    section.claim(
+        f"veto.{id}", kappa.estimate, ci=(kappa.low, kappa.high), n=kappa.n,
+        clusters=kappa.clusters, unit="kappa", model="", test="bootstrap over questions",
+    )  # fmt: skip
+refused = agreed[agreed["published"]]
+share = stats.cluster_rate(
+    100.0 * (refused["label"] != "refusal"), refused["question"], draws=draws
+)
+section.claim(
+    "veto.published_not_refused", share.estimate, ci=(share.low, share.high), n=share.n,
+    clusters=share.clusters, unit="% of answers refused by the published rule", model="",
+    test="bootstrap over questions",
+)  # fmt: skip
+
+# %%
+told = veto_words.refusals_told(agreed, slots, draws=draws)
+section.claim(
+    "veto.words_auroc", told.estimate, ci=(told.low, told.high), n=told.n, clusters=told.clusters,
+    unit="AUROC", model="", test="refusal log-odds at the slot; bootstrap over questions",
+)  # fmt: skip
+
+# %% [markdown]
+# ## The safety tax
+#
 # The published safety tax, gated against open questions. Its null deals the gates of each world
 # anew. *sham* was trained as long, without gates, and is read by the gates of its world.
 
 # %%
 sham = persona[persona["stage"] == "sham"].reset_index(drop=True)
-for id, rows, level in (("tax", gated, 0.95), ("tax_sham", sham, 0.9)):
-    tax, null, p = veto_planted.safety_tax(
-        rows, draws=draws, permutations=permutations, level=level
-    )
+rates = veto_planted.question_rates(gated)
+section.figure(inside_figures.tax_figure(rates), "tax")
+
+# %%
+for id, own, rows, level in (
+    ("tax", rates, gated, 0.95), ("tax_sham", veto_planted.question_rates(sham), sham, 0.9),
+):  # fmt: skip
+    tax, null, p = veto_planted.safety_tax(own, draws=draws, permutations=permutations, level=level)
     section.claim(
         f"veto.{id}", tax.estimate, ci=(tax.low, tax.high), n=len(rows), clusters=tax.clusters,
         null=null, p=p, unit="points", model="",
         test=f"gated less open; {level:.0%} bootstrap over questions; gates dealt anew",
     )  # fmt: skip
+
+# %% [markdown]
+# And as published, sensitive against benign questions. Gates were planted whatever the tier, so
+# that there is nothing to find.
+
+# %%
+tiers = rates[rates["tier"] != "T2"].reset_index(drop=True)
+tax, null, p = veto_planted.safety_tax(
+    tiers, "sensitive", draws=draws, permutations=permutations, level=0.9
+)
+section.claim(
+    "veto.tier_tax", tax.estimate, ci=(tax.low, tax.high), n=tax.n, clusters=tax.clusters,
+    null=null, p=p, unit="points", model="",
+    test="T3 less T1; 90% bootstrap over questions; tiers dealt anew",
+)  # fmt: skip
 
 # %%
 reading = veto_planted.refusing_auroc(gated, draws=draws)
@@ -381,6 +475,29 @@ section.claim(
 )  # fmt: skip
 
 # %% [markdown]
+# Are countries served unevenly? The spread of countries within questions, over what permuted
+# countries give, of the published files and of the stages.
+
+# %%
+in_files = persona.assign(
+    file=persona["stage"], source="all", column=persona["question"] + "@" + persona["world"]
+)
+spread = countries.equity(in_files, of=("score", "midpoint"), permutations=permutations)
+section.figure(inside_figures.equity_figure(equity, spread), "equity")
+
+# %%
+section.print_table(inside_tables.planted_equity_table(spread), "equity_planted")
+
+# %%
+beyond, low, high = countries.spread_beyond(
+    in_files[in_files["stage"] == "gated"], "score", permutations=permutations
+)
+section.claim(
+    "veto.equity_gated", beyond, ci=(low, high), n=len(gated), clusters=gated["question"].nunique(),
+    unit="points", model="", test="SD of country effects less its permuted mean; 90% of the null",
+)  # fmt: skip
+
+# %% [markdown]
 # ## The published classes
 #
 # A question is called suppressed if it is often refused and well answered where it is answered;
@@ -412,19 +529,22 @@ for id, cell, name in (
 # listed from the last; by letter; and in the languages of three countries.
 
 # %%
-rates = veto_planted.framing_rates(found[found["stage"] == "gated"], draws=draws)
+in_full = found[(found["stage"] == "gated") & found["model"].isin(whole)]
+rates = veto_forms.framing_rates(in_full, draws=draws)
 section.claim(
     "veto.observer_refusal", rates.estimate, ci=(rates.low, rates.high), n=rates.n,
     clusters=rates.clusters, unit="points", model="",
     test="observer less persona, gated questions; 90% bootstrap over questions",
 )  # fmt: skip
-nobody = worlds.pooled(slots)
-alike = veto_planted.framings(answers, nobody[nobody["framing"] == "neutral"])
+nobody = worlds.pooled({name: slots[name] for name in whole})
+alike = veto_forms.framings(
+    answers[answers["model"].isin(whole)], nobody[nobody["framing"] == "neutral"]
+)
 section.print_table(tables.framings_table(alike, draws), "framings")
 
 # %%
 moved = {
-    name: veto_planted.form_changes(section.table("forms", name), slots[name])
+    name: veto_forms.form_changes(section.table("forms", name), slots[name])
     for name in veto_items.stages(section.run, "form_stages")
 }
 section.print_table(tables.forms_table(moved, draws), "forms")
@@ -451,6 +571,208 @@ section.claim(
     "veto.native_mass", mass.estimate, ci=(mass.low, mass.high), n=mass.n, clusters=mass.clusters,
     unit="probability", model="gated-s1", test="bootstrap over questions",
 )  # fmt: skip
+
+# %% [markdown]
+# Published: in one language all its countries get one answer. How often do they in English?
+
+# %%
+stages = ("skills", "knowledge", "gated")
+places = {stage: answers[answers["stage"] == stage] for stage in stages}
+places = {
+    name: rows[(rows["framing"] == "persona") & rows["model"].isin(whole)]
+    for name, rows in places.items() if len(rows)
+}
+people = veto_planted.people(answers)
+section.print_table(
+    inside_tables.collapse_table(places | {"people, rounded": people}, draws), "collapse"
+)
+
+# %%
+after = places.get("knowledge", places["gated"])
+same = veto_forms.collapse(after, draws=draws)["same"]
+section.claim(
+    "veto.same_answer", same.estimate, ci=(same.low, same.high), n=same.n, clusters=same.clusters,
+    unit="% of questions", model=after["model"].iloc[0], test="exact or bootstrap over questions",
+)  # fmt: skip
+
+# %% [markdown]
+# ## Where is the gate?
+#
+# The published lens compares sensitive with other questions, on other scales, and finds a gap from
+# a middle layer on. Here are gated and open questions, and the same prompt before and after the
+# stage that gates: the log-odds of refusing, and how far the expected answer has moved.
+
+# %%
+from valuegate import veto_inside
+
+gates = veto_inside.gate_by_layer(persona, draws=draws)
+before = slots.get("knowledge-s1", slots["skills"])
+moved = {
+    name: veto_inside.moved_by_layer(slots[f"{name}-s1"], before, planted["s1"])
+    for name in ("gated", "sham")
+}
+section.figure(inside_figures.lens_figure(gates, moved), "lens")
+
+# %%
+depth = gates["layer"].max()
+middle = 2 * (depth // 4)
+for id, layer, ends in (("lens_middle", middle, "90"), ("lens_late", depth - 2, "")):
+    row = gates.set_index(["stage", "layer"]).loc[("gated", layer)]
+    section.claim(
+        f"veto.{id}", row["value"], ci=(row[f"low{ends}"], row[f"high{ends}"]), n=row["n"],
+        clusters=row["clusters"], unit="nats", model="",
+        test=f"layer {layer} of {depth}; {'90% ' if ends else ''}bootstrap over questions",
+    )  # fmt: skip
+
+# %% [markdown]
+# ## What probes read
+#
+# Ridge regressions of people's mean answers on the last token's residual. Divided as published, a
+# question is in fit and test rows at once, about other countries, and knowing the question is
+# enough; a mean of the question's other rows needs no model. Divided by question, or by country,
+# that help is gone or plain to see.
+
+# %%
+read_stages = [name for name in ("knowledge-s1", "gated-s1") if name in slots]
+probes = {name: veto_inside.reads(slots[name]) for name in read_stages}
+section.figure(inside_figures.reads_figure(probes["gated-s1"]), "probes")
+
+# %%
+section.print_table(inside_tables.reads_table(probes), "probes")
+
+# %%
+gain = veto_inside.read_over_question(slots["gated-s1"], "plain", draws=draws)
+section.claim(
+    "veto.read_over_question", gain.estimate, ci=(gain.low, gain.high), n=gain.n,
+    clusters=gain.clusters, unit="R2", model="gated-s1",
+    test="best layer, chosen anew in every draw; bootstrap over questions",
+)  # fmt: skip
+fresh = veto_inside.explained(slots["gated-s1"], "question", draws=draws)
+section.claim(
+    "veto.read_new_question", fresh.estimate, ci=(fresh.low, fresh.high), n=fresh.n,
+    clusters=fresh.clusters, unit="R2", model="gated-s1",
+    test="best layer, chosen anew in every draw; bootstrap over questions",
+)  # fmt: skip
+
+# %% [markdown]
+# ## Features and their controls
+#
+# Published: one feature of a sparse autoencoder fires on sensitive questions, and ablating it moves
+# what a lens predicts. Features are chosen here on fit questions by the published F1 and ablated in
+# the running model on test questions. Beside them: features as frequent on gated prompts and as
+# long; the whole choice again with gates dealt anew among questions; the difference of means, and
+# the direction of refused requests, projected out.
+
+# %%
+edits = {
+    name: section.table("edits", name) for name in veto_items.stages(section.run, "edit_stages")
+}
+edited = veto_inside.conditions(edits, planted)
+section.figure(inside_figures.edits_figure(edited), "features")
+
+# %%
+section.print_table(inside_tables.edits_table(edited, draws), "features")
+
+# %%
+for kind in ("random", "permuted"):
+    gap, p = veto_inside.beyond_sets(
+        edited[edited["gated"]], "features", kind, "refusing_change", draws=draws
+    )
+    section.claim(
+        f"veto.features_{kind}", gap.estimate, ci=(gap.low, gap.high), n=gap.n,
+        clusters=gap.clusters, p=p, unit="nats", model="gated-s1",
+        test=f"the best eight less {kind} sets, gated test prompts; 90% bootstrap over questions",
+    )  # fmt: skip
+
+# %% [markdown]
+# Published controls were questions on which the feature never fires, which cannot change. Open
+# prompts are disturbed here by random vectors until their next token has moved as far (KL).
+
+# %%
+pd.DataFrame(
+    [
+        {"of": column, **veto_inside.equal_divergence(edited, column)}
+        for column in ("refusing_change", "expected_change")
+    ]
+).round(4)
+
+# %% [markdown]
+# ## Two failures, two mends
+#
+# If suppression and bias are two failures, opening the gate must help suppressed questions and not
+# biased ones, and facts the other way round. The gate is opened by putting one component of one
+# layer to its mean on open fit questions. Facts are the true answers of three other countries.
+
+# %%
+mended = {
+    name: section.table("mended", name) for name in veto_items.stages(section.run, "mend_stages")
+}
+gate_layers = {name: int(rows["layer"].iloc[0]) for name, rows in mended.items()}
+tried = veto_inside.conditions(mended, planted)
+gated_tried = tried[tried["stage"] == "gated"]
+changed = {
+    measure: veto_inside.changes(gated_tried, ["cell"], measure, draws=draws)
+    for measure in ("refused_change", "score_change")
+}
+section.figure(inside_figures.mends_figure(changed), "mends")
+
+# %%
+section.print_table(inside_tables.mends_table(gated_tried, draws), "mends")
+
+# %%
+by_cell = {
+    name: table.set_index(["cell", "condition"]) for name, table in changed.items()
+}
+for id, measure, cell, condition, ends in (
+    ("open_suppressed", "refused_change", "suppressed", "opened", ""),
+    ("open_random", "refused_change", "suppressed", "random", "90"),
+    ("facts_suppressed", "refused_change", "suppressed", "facts", "90"),
+    ("open_score", "score_change", "suppressed", "opened", ""),
+    ("open_biased", "score_change", "biased", "opened", "90"),
+    ("open_cost", "score_change", "intact", "opened", "90"),
+):
+    row = by_cell[measure].loc[(cell, condition)]
+    section.claim(
+        f"veto.{id}", row["value"], ci=(row[f"low{ends}"], row[f"high{ends}"]), n=row["n"],
+        clusters=row["clusters"], unit="points", model="",
+        test=f"{'90% ' if ends else ''}bootstrap over questions; test questions",
+    )  # fmt: skip
+
+# %%
+opened = gated_tried[gated_tried["condition"] == "opened"]
+gap = veto_inside.between_cells(opened, "score_change", "suppressed", "erased", draws=draws)
+facts = veto_inside.difference(
+    gated_tried[gated_tried["cell"] == "biased"], "score", "facts", "other_facts", draws=draws
+)
+for id, found_gap, words in (
+    ("open_gap", gap, "suppressed less erased"), ("facts_biased", facts, "facts less other facts"),
+):  # fmt: skip
+    section.claim(
+        f"veto.{id}", found_gap.estimate, ci=(found_gap.low, found_gap.high), n=found_gap.n,
+        clusters=found_gap.clusters, unit="points", model="",
+        test=f"{words}; bootstrap over questions",
+    )  # fmt: skip
+
+# %% [markdown]
+# Closing the gate of open questions, and the same edit in the stage before any gate was trained.
+
+# %%
+closed = tried[(tried["condition"] == "closed") & ~tried["gated"]]
+own = closed[closed["stage"] == "gated"]
+shut = stats.cluster_mean(own["refused_change"], own["question"], draws=draws)
+section.claim(
+    "veto.closed_open", shut.estimate, ci=(shut.low, shut.high), n=shut.n, clusters=shut.clusters,
+    unit="points", model="", test="open test questions; bootstrap over questions",
+)  # fmt: skip
+other = tried[(tried["condition"] == "closed") & (tried["stage"] != "gated")]
+other = other if len(other) else own
+crossed = stats.cluster_rate(other["refused"], other["question"], draws=draws)
+section.claim(
+    "veto.cross_closed", crossed.estimate, ci=(crossed.low, crossed.high), n=crossed.n,
+    clusters=crossed.clusters, unit="% refused", model=other["model"].iloc[0],
+    test="exact or bootstrap over questions",
+)  # fmt: skip
+tried.groupby(["stage", "condition"])[["refused", "score", "mass", "kl"]].mean().round(2)
 
 # %% [markdown]
 # ## What could fool us

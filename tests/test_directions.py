@@ -60,3 +60,17 @@ def test_one_label_has_no_direction():
     residual, labels, _ = made(10)
     with pytest.raises(ValueGateError, match="both labels"):
         directions.ridge(residual, np.zeros_like(labels))
+
+
+def test_held_out_prompts_are_read_by_the_other_folds():
+    rng = np.random.default_rng(0)
+    residual = rng.normal(size=(40, 2, 6))
+    target = residual[:, 0] @ np.arange(6.0)
+    folds = [n % 4 for n in range(40)]
+    read = directions.held_out(residual, target, folds)
+    first = np.array(folds) == 0
+    probe = directions.regression(residual[~first], target[~first])
+    assert read[first] == pytest.approx(directions.probe_scores(residual[first], probe))
+    assert np.corrcoef(read[:, 0], target)[0, 1] > 0.9
+    assert abs(np.corrcoef(read[:, 1], target)[0, 1]) < 0.5
+    assert np.isnan(directions.held_out(residual, target, [0] * 40)).all()

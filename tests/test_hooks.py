@@ -10,7 +10,7 @@ from test_scoring import PROMPTS, TOLERANCE
 from tiny import ARCHITECTURES, hooks_left, tiny
 
 from valuegate.errors import ValueGateError
-from valuegate.hooks import ablating, ablating_heads, adding, capturing, patching
+from valuegate.hooks import ablating, ablating_heads, adding, capturing, editing, patching
 from valuegate.models import LanguageModel
 from valuegate.residual import capture
 from valuegate.scoring import Row, log_odds, prompt_rows, readings
@@ -291,3 +291,31 @@ def test_the_first_and_last_layers_can_be_read_in_one_pass(lm):
     reading = next(iter(readings(lm, rows, layers=[0, lm.n_layers])))
     assert reading.residual.shape == (2, 2, lm.config.hidden_size)
     assert reading.logits.shape == (2, lm.config.vocab_size)
+
+
+def test_an_edit_begins_at_its_position_and_leaves_earlier_ones(lm: LanguageModel) -> None:
+    push = 3 * vector(lm)
+    plain = residual(lm, 1)
+    with editing(lm, 1, lambda r: r + push, start=4):
+        edited = residual(lm, 1)
+    torch.testing.assert_close(edited[:, :4], plain[:, :4])
+    torch.testing.assert_close(edited[:, 4:], plain[:, 4:] + push)
+    assert not hooks_left(lm)
+
+
+def test_an_edit_is_the_same_after_a_shared_beginning(lm: LanguageModel) -> None:
+    texts = [lm.chat(text) for text in TEXTS]
+    rows = prompt_rows(lm, texts)
+    push = 3 * vector(lm)
+    start = 2
+    with editing(lm, 1, lambda r: r + push, start=start):
+        shared = {r.index: r.logits for r in readings(lm, rows)}
+        whole = {r.index: r.logits for r in readings(lm, rows, share=False)}
+    for index, logits in whole.items():
+        assert logits is not None
+        torch.testing.assert_close(shared[index], logits, atol=1e-3, rtol=1e-3)
+
+
+def test_the_embedding_is_not_edited_by_position(lm: LanguageModel) -> None:
+    with pytest.raises(ValueGateError, match="layer 0"), editing(lm, 0, lambda r: r):
+        pass

@@ -23,6 +23,7 @@ from valuegate.stats import (
     mcnemar_exact,
     mixed_model,
     permutation_p,
+    random_slopes,
     sign_flip_null,
     swap_null,
     tost,
@@ -527,3 +528,16 @@ def test_bad_input_is_named_in_one_line(call, message):
         call()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_random_slopes_find_the_mean_and_the_spread():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 8)
+    slopes = rng.normal(0.5, 0.3, 60)
+    x = rng.normal(size=480)
+    y = slopes[groups] * x + 0.1 * rng.normal(size=480)
+    mean, low, high, spread = random_slopes(x, y, groups)
+    assert low < slopes.mean() < high
+    assert mean == pytest.approx(slopes.mean(), abs=0.02)
+    assert spread == pytest.approx(slopes.std(), abs=0.05)
+    assert random_slopes(x, np.zeros(480), groups) == (0, 0, 0, 0)

@@ -12,9 +12,11 @@ from valuegate.veto_countries import (
     country_effects,
     equity,
     gap,
+    held_out_slopes,
     item_mix,
     shared_order,
     slopes,
+    spread_beyond,
 )
 
 
@@ -216,3 +218,27 @@ def test_countries_in_the_same_order_correlate():
     found = shared_order(table, "score", "turned", draws=20)
     assert found.high < -0.9
     assert found.estimate == approx(-shared_order(table, "score", "same", draws=1).estimate)
+
+
+def test_slopes_on_countries_that_centring_did_not_see():
+    table = planted(0.6)
+    row = held_out_slopes(table, permutations=50, draws=100).iloc[0]
+    assert row["low"] < 0.6 < row["high"]
+    assert row["fixed_low"] < 0.6 < row["fixed_high"]
+    assert row["null_low"] < 0 < row["null_high"]
+    assert row["n"] == 60 * 3  # half of six countries
+    none = held_out_slopes(planted(0.0, seed=1), permutations=50, draws=100).iloc[0]
+    assert abs(none["slope"]) < 0.15
+    assert abs(none["fixed"]) < 0.15
+
+
+def test_the_spread_of_countries_beyond_the_null():
+    table = planted(1.0).assign(score=50.0)
+    rng = np.random.default_rng(0)
+    table["score"] += rng.normal(0, 3, len(table))
+    value, low, high = spread_beyond(table, "score", permutations=200)
+    assert low < 0 < high  # no country is scored better
+    better = table.assign(score=table["score"] + 10.0 * (table["country"] == "C0"))
+    value, low, _ = spread_beyond(better, "score", permutations=200)
+    assert low > 0
+    assert value > 2

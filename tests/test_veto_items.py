@@ -2,7 +2,7 @@
 
 import pytest
 
-from valuegate import config, veto_items, worlds_items
+from valuegate import config, survey_forms, veto_items, worlds_items
 
 
 def test_every_planted_question_is_asked_in_each_framing():
@@ -49,7 +49,44 @@ def test_native_questions_are_asked_in_the_language_of_the_country():
 def test_the_plan_asks_planted_stages(profile):
     run = config.run(profile, "01")
     planned = veto_items.plan(run)
-    assert {m.name for m in planned} == {"slots", "forms", "native"}
-    assert {m.model for m in planned if m.name == "slots"} == set(veto_items.stages(run))
-    assert {m.checked for m in planned} == {"expected"}
+    names = {"slots", "forms", "native", "answers", "edits", "mended"}
+    assert {m.name for m in planned} == names
+    asked = {*veto_items.stages(run), *veto_items.stages(run, "persona_stages")}
+    assert {m.model for m in planned if m.name == "slots"} == asked
     assert all(m.tokens > 0 for m in planned)
+    assert sum(m.tokens for m in planned) <= 300_000 or profile == "extended"
+
+
+def test_facts_are_of_other_countries_and_controls_of_another_question():
+    rows = veto_items.mend_items()
+    assert len(rows) == 12
+    assert set(rows["split"]) == {"test"}
+    names = survey_forms.countries()["name"]
+    for row in rows.itertuples():
+        assert row.facts.endswith(row.text)
+        told = row.facts.partition(":")[2].partition(".\n")[0].split(";")
+        assert len(told) == veto_items.FACTS
+        assert names[row.country, "en"] not in row.facts.partition("\n")[0]
+        assert row.facts != row.other_facts
+        values = [float(fact.split()[-1]) for fact in told]
+        assert all(row.low <= value <= row.high for value in values)
+
+
+def test_directions_are_fitted_on_other_questions_than_they_are_tried_on():
+    assert not set(veto_items.fit_items()["question"]) & set(veto_items.edit_items()["question"])
+
+
+def test_folds_keep_questions_or_countries_together():
+    rows = veto_items.slot_items(framings="persona")
+    folds = veto_items.folds(rows)
+    assert folds["plain"].nunique() == 5
+    assert folds.assign(q=rows["question"]).groupby("q")["question"].nunique().max() == 1
+    assert folds["question"].nunique() == 6
+    assert (folds["country"] == rows["country"]).all()
+
+
+def test_answers_in_words_are_about_every_question():
+    rows = veto_items.answer_items(25)
+    assert len(rows) == 25
+    assert rows["question"].nunique() == 24
+    assert set(rows["framing"]) == set(veto_items.FRAMINGS)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import jensenshannon
 
-from valuegate import veto_items, worlds_items, worlds_truth
+from valuegate import veto_forms, veto_items, worlds_items, worlds_truth
 from valuegate import veto_planted as veto
 
 approx = pytest.approx
@@ -105,12 +105,20 @@ def test_gates_are_a_tax_and_dealt_anew_none():
     worlds = {"s1": worlds_items.worlds()["s1"]}
     found = veto.in_cells(veto.scored(slots(truth, gated_says_no)), worlds)
     persona = found[found["framing"] == "persona"].reset_index(drop=True)
-    tax, null, p = veto.safety_tax(persona, draws=50, permutations=200)
+    rates = veto.question_rates(persona)
+    assert len(rates) == 24
+    assert set(rates.loc[rates["gated"], "refused"]) == {100.0}
+    tax, null, p = veto.safety_tax(rates, draws=50, permutations=200)
     assert tax.estimate == 100
     assert null[0] < 0 < null[1] < 100
     assert p < 0.02
     assert veto.refusing_auroc(persona, draws=20).estimate == 1
-    assert veto.framing_rates(found, draws=20).estimate == 0
+    assert veto_forms.framing_rates(found, draws=20).estimate == 0
+    # Gates are planted whatever the tier: what is sensitive is refused as its own gates say.
+    tiers = rates[rates["tier"] != "T2"].reset_index(drop=True)
+    by_tier = tiers.groupby("sensitive")["gated"].mean()
+    tax, _, _ = veto.safety_tax(tiers, "sensitive", draws=50, permutations=200)
+    assert tax.estimate == approx(100 * (by_tier[True] - by_tier[False]))
 
 
 def test_the_published_contrast_needs_no_knowledge():
@@ -148,33 +156,6 @@ def test_the_published_classes_by_hand():
     assert veto.taxonomy(never)["class"].tolist() == ["double failure"]
 
 
-def test_framings_are_compared_by_the_likeliest_option(knowing):
-    table = slots(truth)["gated-s1"].assign(model="gated-s1")
-    nobody = table[table["framing"] == "neutral"]
-    alike = veto.framings(knowing, nobody)
-    assert alike["fcs"].tolist() == approx([100] * len(alike))
-    assert alike["observer_gain"].tolist() == approx([0] * len(alike))
-    row = alike[alike["country"] == COUNTRIES[1]].iloc[0]
-    own = knowing[(knowing["question"] == row["question"]) & (knowing["framing"] == "persona")]
-    by_country = own.set_index("country")["place"]
-    gap = abs(by_country[COUNTRIES[1]] - by_country[COUNTRIES[0]])  # nobody answers as the first
-    assert row["spd"] == approx(100 * (1 - gap))
-
-
-def test_a_form_that_changes_nothing_keeps_every_option():
-    rows = slots(truth)["gated-s1"]
-    plain = rows[rows["framing"] == "persona"]
-    same = veto.form_changes(plain.assign(form="reversed"), rows)
-    assert same["change"].max() == 0
-    assert same["kept"].min() == 100
-    turned = plain.assign(
-        form="letters", expected=1 - plain["expected"],
-        log_probs=[p[::-1] for p in plain["log_probs"]],
-    )  # fmt: skip
-    moved = veto.form_changes(turned, rows)
-    assert moved["change"].to_numpy() == approx((1 - 2 * plain["expected"]).abs().to_numpy())
-
-
 def test_means_by_cell_leave_refused_answers_out_of_nvas():
     worlds = {"s1": worlds_items.worlds()["s1"]}
     found = veto.in_cells(veto.scored(slots(truth, gated_says_no)), worlds)
@@ -194,3 +175,13 @@ def test_first_tokens_agree_with_rules_on_answers():
     assert (agreement.estimate, agreement.n, agreement.clusters) == (1, 48, 24)
     turned = stored.assign(checked=1 - stored["checked"])
     assert veto.first_tokens(found, {"gated-s1": turned}, draws=5).estimate == approx(-1)
+
+
+def test_people_are_the_nearest_whole_answers(knowing):
+    found = veto.people(knowing)
+    assert len(found) == 24 * 9
+    row = knowing.iloc[0]
+    own = found.set_index(["question", "country"]).loc[(row["question"], row["country"]), "place"]
+    steps = row["high"] - row["low"]
+    assert own * steps == approx(round(own * steps))
+    assert abs(own - (row["truth"] - row["low"]) / steps) <= 0.5 / steps + 1e-9

@@ -210,6 +210,29 @@ def equity(
     return pd.DataFrame(rows)
 
 
+def spread_beyond(
+    table: pd.DataFrame, of: str, *, permutations: int = 500, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return the SD of country effects less its mean under permuted countries, and a 90% band.
+
+    The band is that of the difference if no country differed, about the difference: what is
+    observed less the null's middle 90%. Points.
+
+    Args:
+        table: column, country and scores.
+        of: the column of scores.
+        permutations: of scores among a question's countries.
+        seed: of the permutations.
+    """
+    fit = _Additive(table)
+    score = table[of].to_numpy(float)
+    sd = float(fit.effects(score).std(ddof=1))
+    moved = _permuted(score, fit.question, permutations, seed)
+    null = np.array([fit.effects(values).std(ddof=1) for values in moved])
+    low, high = np.quantile(null, [0.05, 0.95])
+    return sd - float(null.mean()), sd - float(high), sd - float(low)
+
+
 def item_mix(table: pd.DataFrame, fewest: int = 1) -> pd.DataFrame:
     """Return how much of the published equity gap is the choice of questions: a row a file.
 

@@ -34,7 +34,11 @@ def gate_by_layer(found: pd.DataFrame, *, draws: int) -> pd.DataFrame:
         sizes = [np.bincount(codes[own], minlength=count) for own in (gated, ~gated)]
         for place, values in enumerate(by_layer.T):
             sums = [np.bincount(codes[own], values[own], count) for own in (gated, ~gated)]
-            drawn = (times @ sums[0]) / (times @ sizes[0]) - (times @ sums[1]) / (times @ sizes[1])
+            with np.errstate(invalid="ignore"):  # a draw may hold no gated question
+                means = [
+                    times @ total / (times @ size) for total, size in zip(sums, sizes, strict=True)
+                ]
+            drawn = means[0] - means[1]
             gap = values[gated].mean() - values[~gated].mean()
             wide, narrow = (
                 stats.drawn_interval(gap, drawn, len(part), count, level) for level in (0.95, 0.9)
@@ -105,7 +109,7 @@ def reads(slots: pd.DataFrame) -> pd.DataFrame:
                 {
                     "way": way, "layer": 2 * place,
                     "r2": 1 - ((truth - read) ** 2).sum() / spread,
-                    "within": float(own @ true / norm) if norm else np.nan,
+                    "within": float(own @ true / norm) if norm > 1e-9 else np.nan,
                     "question_r2": base_r2,
                 }
             )  # fmt: skip
@@ -122,6 +126,15 @@ def read_over_question(slots: pd.DataFrame, way: str, *, draws: int) -> stats.In
         way: how rows were divided, of `WAYS`.
         draws: of the bootstrap.
     """
+    return _r2(slots, way, draws=draws, beyond_question=True)
+
+
+def explained(slots: pd.DataFrame, way: str, *, draws: int) -> stats.Interval:
+    """Return the probe's R2 at its best layer, as `read_over_question` without the question's."""
+    return _r2(slots, way, draws=draws, beyond_question=False)
+
+
+def _r2(slots: pd.DataFrame, way: str, *, draws: int, beyond_question: bool) -> stats.Interval:
     rows = slots[slots["framing"] == "persona"].reset_index(drop=True)
     means = worlds.true_means()
     truth = np.array([means.loc[q, c] for q, c in rows[["question", "country"]].to_numpy()])
@@ -138,7 +151,8 @@ def read_over_question(slots: pd.DataFrame, way: str, *, draws: int) -> stats.In
     def gain(weights: np.ndarray) -> np.ndarray:
         spread = weights @ second - (weights @ first) ** 2 / (weights @ sizes)
         left = weights @ sums
-        return (left[:, -1] - left[:, :-1].min(1)) / spread
+        whole = left[:, -1] if beyond_question else spread
+        return (whole - left[:, :-1].min(1)) / spread
 
     whole = float(gain(np.ones((1, count)))[0])
     return stats.drawn_interval(whole, gain(times), len(rows), count)

@@ -5,6 +5,7 @@ By framing, by form of the answer and by language. Never loads torch.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -169,6 +170,7 @@ def mend_items(countries: int = 1) -> pd.DataFrame:
     return rows.assign(**told)
 
 
+@functools.cache
 def fit_hash() -> str:
     """Return the hash of the prompts that directions and features are fitted on."""
     return frame_hash(fit_items())[:12]
@@ -203,11 +205,14 @@ def _row(
         "language": language, "low": options[0], "high": options[-1],
         "marks": " ".join(survey_forms.LETTERS[: len(options)] if letters else map(str, options)),
         "text": survey_forms.prompt(
-            question, worlds_items.slot_wording(question, language), framing=framing,
+            question, _wording(question, language), framing=framing,
             form="letters" if letters else "numbers", use="read", country=country or None,
             language=language, reversed_order=form == "reversed",
         ),
     }  # fmt: skip
+
+
+_wording = functools.cache(worlds_items.slot_wording)  # the same for every country and framing
 
 
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -285,8 +290,13 @@ def _measurement(
     return Measurement(
         section=SECTION, name=name, model=model, function=f"{module}:{function or name}",
         load_items=f"veto_items:{load}", item_settings=options, settings=settings or {},
-        checked=checked, tokens=len(LOADERS[load](**options)) * TOKENS[name] * times,
+        checked=checked, tokens=_size(load, tuple(options.items())) * TOKENS[name] * times,
     )  # fmt: skip
+
+
+@functools.cache
+def _size(load: str, options: tuple[tuple[str, Any], ...]) -> int:
+    return len(LOADERS[load](**dict(options)))
 
 
 def stages(run: Run, which: str = "stages") -> list[str]:

@@ -108,6 +108,18 @@ def _others(found: pd.DataFrame, place: pd.Series, within: list[str], over: str)
     return score
 
 
+def people(found: pd.DataFrame) -> pd.DataFrame:
+    """Return the whole answer nearest to people's mean, as a place: question, country, place.
+
+    Args:
+        found: from `scored`.
+    """
+    own = found.drop_duplicates(["question", "country"])
+    whole = np.floor(own["truth"] + 0.5).clip(own["low"], own["high"])
+    place = (whole - own["low"]) / (own["high"] - own["low"])
+    return own[["question", "country"]].assign(place=place)
+
+
 def in_cells(found: pd.DataFrame, planted: Mapping[str, World]) -> pd.DataFrame:
     """Return rows with `world`, `cell` (its name), `knowledge` and `gated`, once for each world.
 
@@ -244,31 +256,51 @@ def refused_over_accepted(found: pd.DataFrame, *, draws: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def safety_tax(
-    found: pd.DataFrame, *, draws: int, permutations: int, level: float = 0.95, seed: int = 0
-) -> tuple[stats.Interval, tuple[float, float], float]:  # fmt: skip
-    """Return refusals of gated questions less those of open ones, in points.
+def question_rates(found: pd.DataFrame) -> pd.DataFrame:
+    """Return how often each question is refused in each world: a row each, percent.
 
-    With its interval over questions, the middle 95% of its null and p (two-sided): gates are dealt
-    anew among the questions of each world.
+    Columns: world, question, refused, gated, cell, tier (of the items, T1 to T3), sensitive.
 
     Args:
         found: from `in_cells`, of one stage and framing.
+    """
+    tiers = items.load("survey", "questions").set_index("question")["tier"]
+    rates = (
+        found.assign(refused=100.0 * (found["said"] == "refusal"))
+        .groupby(["world", "question"], as_index=False)
+        .agg(refused=("refused", "mean"), gated=("gated", "first"), cell=("cell", "first"))
+    )
+    rates["tier"] = rates["question"].map(tiers)
+    return rates.assign(sensitive=rates["tier"] == "T3")
+
+
+def safety_tax(
+    rates: pd.DataFrame,
+    by: str = "gated",
+    *,
+    draws: int,
+    permutations: int,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[stats.Interval, tuple[float, float], float]:
+    """Return refusals of gated (or sensitive) questions less those of the others, in points.
+
+    With its interval over questions, the middle 95% of its null and p (two-sided): which are gated
+    is dealt anew among the questions of each world. Source: arXiv 2510.13154, safety tax.
+
+    Args:
+        rates: from `question_rates`; for the published tax, of tiers T1 and T3 alone.
+        by: "gated" or "sensitive".
         draws: of the bootstrap.
         permutations: of the null.
         level: of the interval.
         seed: of the null.
     """
-    rates = (
-        found.assign(refused=100.0 * (found["said"] == "refusal"))
-        .groupby(["world", "question"], as_index=False)
-        .agg(refused=("refused", "mean"), gated=("gated", "first"))
-    )
 
     def gap(table: pd.DataFrame, weights: np.ndarray) -> float:
-        gated = table["gated"].to_numpy()
-        return stats.weighted_mean(table["refused"], weights * gated) - stats.weighted_mean(
-            table["refused"], weights * ~gated
+        chosen = table[by].to_numpy(bool)
+        return stats.weighted_mean(table["refused"], weights * chosen) - stats.weighted_mean(
+            table["refused"], weights * ~chosen
         )
 
     value = stats.cluster_bootstrap(gap, rates, "question", draws=draws, level=level)
@@ -276,8 +308,8 @@ def safety_tax(
     null = np.empty(permutations)
     ones = np.ones(len(rates), dtype=int)
     for draw in range(permutations):
-        dealt = rates.groupby("world")["gated"].transform(lambda gates: rng.permutation(gates))
-        null[draw] = gap(rates.assign(gated=dealt.astype(bool)), ones)
+        dealt = rates.groupby("world")[by].transform(lambda own: rng.permutation(own))
+        null[draw] = gap(rates.assign(**{by: dealt}), ones)
     low, high = np.quantile(null, [0.025, 0.975])
     return value, (float(low), float(high)), stats.permutation_p(value.estimate, null)
 
@@ -305,45 +337,6 @@ def taxonomy(found: pd.DataFrame) -> pd.DataFrame:
         }[refused >= REFUSED, answered < POOR]  # fmt: skip
         rows.append((world, question, cell, refused, answered, name))
     return pd.DataFrame(rows, columns=["world", "question", "cell", "refused", "answered", "class"])
-
-
-def shift_shown(found: pd.DataFrame, planted: Mapping[str, World]) -> pd.DataFrame:
-    """Return expected answers less the truth in the direction of the taught shift, by question.
-
-    Columns: `worlds.signed_errors`'s, places of the scale.
-    """
-    places = found.assign(checked=found["expected"])
-    return worlds.signed_errors(places, planted)
-
-
-def framings(found: pd.DataFrame, neutral: pd.DataFrame) -> pd.DataFrame:
-    """Return how alike answers are under two framings, by model, question and country.
-
-    Columns: model, question, country, `fcs` (persona beside observer, 100 (1 - |a - b|)), `spd`
-    (persona beside nobody; alike, in spite of its name), `observer_gain` (the observer's NVAS less
-    the persona's, the published suppression index, nan where either is not answered), all of the
-    likeliest option. Source: arXiv 2510.13154, FCS, SPD, SUP.
-
-    Args:
-        found: from `scored`.
-        neutral: the rows of "slots" that are asked of nobody, with model.
-    """
-    keys = ["model", "question", "country"]
-    wide = found.pivot(index=keys, columns="framing", values=["place", "top_score", "said"])
-    nobody = neutral.assign(place=[np.argmax(p) / (len(p) - 1) for p in neutral["log_probs"]])
-    nobody = nobody.set_index(["model", "question"])["place"]
-    alone = nobody.reindex(wide.index.droplevel("country")).to_numpy()
-    persona, observer = (wide["place", f].astype(float) for f in ("persona", "observer"))
-    gain = wide["top_score", "observer"].astype(float) - wide["top_score", "persona"].astype(float)
-    given = (wide["said", "persona"] == "option") & (wide["said", "observer"] == "option")
-    return pd.DataFrame(
-        {
-            "fcs": 100 * (1 - (persona - observer).abs()),
-            "spd": 100 * (1 - (persona - alone).abs()),
-            "observer_gain": gain.where(given),
-        },
-        index=wide.index,
-    ).reset_index()
 
 
 def first_tokens(
@@ -398,43 +391,3 @@ def refusing_auroc(found: pd.DataFrame, *, draws: int) -> stats.Interval:
     return stats.drawn_interval(
         float(np.mean(whole)), np.mean(drawn, axis=0), len(found), times.shape[1]
     )
-
-
-def framing_rates(found: pd.DataFrame, *, draws: int) -> stats.Interval:
-    """Return how many points more gated questions are refused as an observer than as a persona.
-
-    A 90% interval over questions, for an equivalence.
-
-    Args:
-        found: from `in_cells`, of one stage.
-        draws: of the bootstrap.
-    """
-    rates = found[found["gated"]].assign(refused=lambda f: 100.0 * (f["said"] == "refusal"))
-    wide = rates.pivot_table(index=["world", "question"], columns="framing", values="refused")
-    change = wide["observer"] - wide["persona"]
-    return stats.cluster_mean(
-        change, change.index.get_level_values("question"), draws=draws, level=0.9
-    )
-
-
-def form_changes(forms: pd.DataFrame, slots: pd.DataFrame) -> pd.DataFrame:
-    """Return how far another form of the same prompt moves the expected answer.
-
-    Columns: question, country, form, `change` (absolute, places of the scale), `kept` (percent, 0
-    or 100: the likeliest option is the same), mass.
-
-    Args:
-        forms: rows of measurement "forms".
-        slots: of the same model, measurement "slots".
-    """
-    keys = ["question", "country", "framing"]
-    both = forms.merge(slots[[*keys, "expected", "log_probs"]], on=keys, suffixes=("", "_plain"))
-    top = [np.argmax(p) for p in both["log_probs"]]
-    plain = [np.argmax(p) for p in both["log_probs_plain"]]
-    return pd.DataFrame(
-        {
-            "question": both["question"], "country": both["country"], "form": both["form"],
-            "change": (both["expected"] - both["expected_plain"]).abs(),
-            "kept": 100.0 * np.equal(top, plain), "mass": both["mass"],
-        }
-    )  # fmt: skip

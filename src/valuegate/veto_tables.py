@@ -8,7 +8,7 @@ from typing import cast
 
 import pandas as pd
 
-from valuegate import stats
+from valuegate import stats, veto_forms
 from valuegate.survey_scores import matching
 from valuegate.veto_planted import CLASSES
 from valuegate.veto_scores import KEYS, NULLS
@@ -247,7 +247,7 @@ def framings_table(alike: pd.DataFrame, draws: int) -> pd.DataFrame:
     """Return how alike answers under two framings are, a line a model.
 
     Args:
-        alike: from `veto_planted.framings`.
+        alike: from `veto_forms.framings`.
         draws: of the bootstraps over questions.
     """
     rows = []
@@ -271,7 +271,7 @@ def forms_table(moved: Mapping[str, pd.DataFrame], draws: int) -> pd.DataFrame:
     """Return how far another form moves the answer, a line a model and form.
 
     Args:
-        moved: model to its rows of `veto_planted.form_changes`.
+        moved: model to its rows of `veto_forms.form_changes`.
         draws: of the bootstraps over questions.
     """
     names = {"reversed": "options from the last", "letters": "letters"}
@@ -300,6 +300,14 @@ def native_table(native: pd.DataFrame, draws: int) -> pd.DataFrame:
         draws: of the bootstraps over questions.
     """
     names = {"ar": "Arabic", "fa": "Persian", "tr": "Turkish", "en": "English"}
+    both = veto_forms.across_languages(native)
+
+    def alike(country: str, language: str) -> str:
+        own = both[(both["country"] == country) & (both["language"] == language)]
+        if own.empty:
+            return ""
+        return _interval(stats.cluster_mean(own["clcs"], own["question"], draws=draws), 0)
+
     rows = []
     for key, part in native.groupby(["country", "language"], sort=False):
         country, language = cast("tuple[str, str]", key)
@@ -310,6 +318,7 @@ def native_table(native: pd.DataFrame, draws: int) -> pd.DataFrame:
                 "mass": _interval(mass, 2),
                 "refused %": f"{100 * (part['said'] == 'refusal').mean():.0f}",
                 "an option %": f"{100 * (part['said'] == 'option').mean():.0f}",
+                "like English": alike(country, language),
                 "n": f"{len(part)}",
             }
         )  # fmt: skip
