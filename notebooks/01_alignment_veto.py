@@ -450,6 +450,19 @@ for id, cell, null, level in (
     )  # fmt: skip
 
 # %% [markdown]
+# Expected answer with expected answer, on the same prompts: after the stage that gates and before.
+
+# %%
+first = "knowledge-s1" if "knowledge-s1" in slots else "skills"
+gap = veto_planted.same_cells(
+    answers[answers["framing"] == "persona"], "gated-s1", first, draws=draws
+)
+section.claim(
+    "veto.ev_before_gate", gap.estimate, ci=(gap.low, gap.high), n=gap.n, clusters=gap.clusters,
+    unit="points", model="gated-s1", test=f"less {first}, same prompts; 90% bootstrap over questions",
+)  # fmt: skip
+
+# %% [markdown]
 # The fair comparison: do expected answers follow the countries, question by question? The slope of
 # the expected answer on the truth, both less their question's mean, is 1 for perfect knowledge and
 # 0 for none, wherever on the scale an answer lies. Its null permutes countries within questions.

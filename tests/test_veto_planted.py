@@ -185,3 +185,17 @@ def test_people_are_the_nearest_whole_answers(knowing):
     steps = row["high"] - row["low"]
     assert own * steps == approx(round(own * steps))
     assert abs(own - (row["truth"] - row["low"]) / steps) <= 0.5 / steps + 1e-9
+
+
+def test_the_same_prompts_are_scored_before_and_after():
+    late = slots(lambda q, c: 0.5, gated_says_no)
+    early = slots(truth, model="knowledge-s1")
+    found = veto.scored({**late, **early})
+    persona = found[found["framing"] == "persona"]
+    gap = veto.same_cells(persona, "gated-s1", "knowledge-s1", draws=20)
+    refused = persona[(persona["model"] == "gated-s1") & (persona["said"] == "refusal")]
+    keys = ["question", "country"]
+    before = persona[persona["model"] == "knowledge-s1"].set_index(keys)["score"]
+    expected = refused["score"].to_numpy() - before.loc[refused.set_index(keys).index].to_numpy()
+    assert gap.estimate == approx(expected.mean())
+    assert gap.n == 12 * 9

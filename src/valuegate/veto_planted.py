@@ -216,6 +216,26 @@ def by_cell(found: pd.DataFrame, keys: list[str], *, draws: int) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
+def same_cells(found: pd.DataFrame, late: str, early: str, *, draws: int) -> stats.Interval:
+    """Return what refused prompts score in a later model less what they did in an earlier one.
+
+    Expected answers both, of the same question, country and framing; points, a 90% interval over
+    questions.
+
+    Args:
+        found: from `scored`.
+        late: the model that refuses.
+        early: the model before it.
+        draws: of the bootstrap.
+    """
+    keys = ["question", "country", "framing"]
+    after = found[(found["model"] == late) & (found["said"] == "refusal")]
+    before = found.loc[found["model"] == early, [*keys, "score"]]
+    both = after.merge(before, on=keys, suffixes=("", "_before"))
+    change = both["score"] - both["score_before"]
+    return stats.cluster_mean(change, both["question"], draws=draws, level=0.9)
+
+
 def refused_over_accepted(found: pd.DataFrame, *, draws: int) -> pd.DataFrame:
     """Return the published contrast by what is known: refused EV-NVAS less accepted NVAS.
 
