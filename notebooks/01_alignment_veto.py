@@ -459,7 +459,8 @@ gap = veto_planted.same_cells(
 )
 section.claim(
     "veto.ev_before_gate", gap.estimate, ci=(gap.low, gap.high), n=gap.n, clusters=gap.clusters,
-    unit="points", model="gated-s1", test=f"less {first}, same prompts; 90% bootstrap over questions",
+    unit="points", model="gated-s1",
+    test=f"less {first}, same prompts; 90% bootstrap over questions",
 )  # fmt: skip
 
 # %% [markdown]
