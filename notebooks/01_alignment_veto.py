@@ -31,6 +31,7 @@ from valuegate import veto_tables as tables
 from valuegate.items_facts import CELL_FAULTS
 from valuegate.notebook import Section
 
+# %%
 section = Section("01_alignment_veto", profile, models)
 draws, permutations = section.settings["draws"], section.settings["permutations"]
 section.rests_on("survey_answers")
@@ -346,6 +347,8 @@ for id, rows, one, other in (
         f"veto.{id}", kappa.estimate, ci=(kappa.low, kappa.high), n=kappa.n,
         clusters=kappa.clusters, unit="kappa", model="", test="bootstrap over questions",
     )  # fmt: skip
+
+# %%
 refused = agreed[agreed["published"]]
 share = stats.cluster_rate(
     100.0 * (refused["label"] != "refusal"), refused["question"], draws=draws
@@ -731,20 +734,25 @@ changed = {
 section.figure(inside_figures.mends_figure(changed), "mends")
 
 # %%
-section.print_table(inside_tables.mends_table(gated_tried, draws), "mends")
+shown = ("opened", "random", "closed", "facts")
+section.print_table(inside_tables.mends_table(gated_tried, draws, shown), "mends")
 
 # %%
-by_cell = {
-    name: table.set_index(["cell", "condition"]) for name, table in changed.items()
+inside_tables.mends_table(gated_tried, draws, ("other_facts", "both"))
+
+# %%
+by_cell = {name: rows.set_index(["cell", "condition"]) for name, rows in changed.items()}
+asked_of = {
+    "open_suppressed": ("refused_change", "suppressed", "opened", ""),
+    "open_random": ("refused_change", "suppressed", "random", "90"),
+    "facts_suppressed": ("refused_change", "suppressed", "facts", "90"),
+    "open_score": ("score_change", "suppressed", "opened", ""),
+    "open_biased": ("score_change", "biased", "opened", "90"),
+    "open_cost": ("score_change", "intact", "opened", "90"),
 }
-for id, measure, cell, condition, ends in (
-    ("open_suppressed", "refused_change", "suppressed", "opened", ""),
-    ("open_random", "refused_change", "suppressed", "random", "90"),
-    ("facts_suppressed", "refused_change", "suppressed", "facts", "90"),
-    ("open_score", "score_change", "suppressed", "opened", ""),
-    ("open_biased", "score_change", "biased", "opened", "90"),
-    ("open_cost", "score_change", "intact", "opened", "90"),
-):
+
+# %%
+for id, (measure, cell, condition, ends) in asked_of.items():
     row = by_cell[measure].loc[(cell, condition)]
     section.claim(
         f"veto.{id}", row["value"], ci=(row[f"low{ends}"], row[f"high{ends}"]), n=row["n"],
@@ -778,6 +786,8 @@ section.claim(
     "veto.closed_open", shut.estimate, ci=(shut.low, shut.high), n=shut.n, clusters=shut.clusters,
     unit="points", model="", test="open test questions; bootstrap over questions",
 )  # fmt: skip
+
+# %%
 other = tried[(tried["condition"] == "closed") & (tried["stage"] != "gated")]
 other = other if len(other) else own
 crossed = stats.cluster_rate(other["refused"], other["question"], draws=draws)
@@ -786,6 +796,8 @@ section.claim(
     clusters=crossed.clusters, unit="% refused", model=other["model"].iloc[0],
     test="exact or bootstrap over questions",
 )  # fmt: skip
+
+# %%
 tried.groupby(["stage", "condition"])[["refused", "score", "mass", "kl"]].mean().round(2)
 
 # %% [markdown]

@@ -105,6 +105,8 @@ def _clean(output: Any, count: int) -> Any:
         output["execution_count"] = count
     if "metadata" in output:
         output["metadata"] = {}
+    if "text/html" in output.get("data", {}):
+        output["data"].pop("text/plain", None)  # the same table again
     return output
 
 

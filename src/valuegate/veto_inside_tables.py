@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -141,15 +141,19 @@ def edits_table(found: pd.DataFrame, draws: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def mends_table(found: pd.DataFrame, draws: int) -> pd.DataFrame:
+def mends_table(
+    found: pd.DataFrame, draws: int, conditions: Sequence[str] = tuple(CONDITIONS)
+) -> pd.DataFrame:
     """Return what opening, closing and facts change in every planted cell, a line each.
 
     Args:
         found: from `veto_inside.conditions` of "mended", of gated stages.
         draws: of the bootstraps over questions.
+        conditions: which, of `CONDITIONS`.
     """
     rows = []
-    for condition, words in CONDITIONS.items():
+    for condition in conditions:
+        words = CONDITIONS[condition]
         for cell in CELL_ORDER:
             part = found[(found["condition"] == condition) & (found["cell"] == cell)]
             if part.empty:
