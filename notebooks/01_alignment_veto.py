@@ -594,10 +594,10 @@ section.claim(
 
 # %%
 stages = ("skills", "knowledge", "gated")
-places = {stage: answers[answers["stage"] == stage] for stage in stages}
+one_world = answers[(answers["framing"] == "persona") & answers["seed"].isin(["", "s1"])]
 places = {
-    name: rows[(rows["framing"] == "persona") & rows["model"].isin(whole)]
-    for name, rows in places.items() if len(rows)
+    stage: one_world[one_world["stage"] == stage]
+    for stage in stages if stage in set(one_world["stage"])
 }
 people = veto_planted.people(answers)
 section.print_table(
