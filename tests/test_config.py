@@ -160,7 +160,8 @@ def test_the_estimate_is_what_was_counted():
     planned = {m.label: m.tokens for m in plan(config.run("default"))}
     assert planned.keys() == recorded.keys()
     for label, tokens in planned.items():
-        if tokens > 1000:  # a handful of rows shares no prefixes, and generated text is not counted
+        # A handful of rows shares no prefixes, and generated text is not counted.
+        if tokens > 1000 and "/answers/" not in label:
             assert tokens == pytest.approx(recorded[label]["tokens"], rel=0.15), label
 
 

@@ -75,11 +75,14 @@ def test_forms_and_languages_are_printed():
     assert line["mass"] == "0.60"
     native = pd.DataFrame(
         {
-            "country": ["IRN"] * 2, "language": ["fa"] * 2, "question": ["a", "b"],
-            "mass": [0.2, 0.4], "said": ["refusal", "option"],
+            "country": ["IRN"] * 4, "language": ["fa", "fa", "en", "en"],
+            "question": ["a", "b", "a", "b"], "mass": [0.2, 0.4, 0.9, 0.9],
+            "said": ["refusal", "option", "option", "option"],
+            "log_probs": [np.log([0.9, 0.1]), np.log([0.1, 0.9])] + [np.log([0.1, 0.9])] * 2,
         }
     )  # fmt: skip
     line = veto_tables.native_table(native, 50).iloc[0]
+    assert line["like English"].startswith("50 (")
     assert line[["language", "refused %", "an option %", "n"]].tolist() == [
         "Persian", "50", "50", "2",
     ]  # fmt: skip
