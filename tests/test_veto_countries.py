@@ -237,7 +237,8 @@ def test_the_spread_of_countries_beyond_the_null():
     rng = np.random.default_rng(0)
     table["score"] += rng.normal(0, 3, len(table))
     value, low, high = spread_beyond(table, "score", permutations=200)
-    assert low < 0 < high  # no country is scored better
+    assert low < value < high
+    assert abs(value) < 0.5  # no country is scored better
     better = table.assign(score=table["score"] + 10.0 * (table["country"] == "C0"))
     value, low, _ = spread_beyond(better, "score", permutations=200)
     assert low > 0
