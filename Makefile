@@ -48,7 +48,7 @@ publish: setup ## make build/default the published record, if sources are commit
 tex: setup ## write LaTeX source of the paper, for journals
 	@$(VALUEGATE) tex --profile "$(PROFILE)"
 
-test: setup lint ## run the tests (about 6 minutes; fetches the embedded model and BBQ once, 137 MB)
+test: setup lint ## run the tests (about 7 minutes; fetches the embedded model and BBQ once, 137 MB)
 	@.venv/bin/python -m pytest -n 2
 
 lint: setup ## ruff and the type checker
