@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from valuegate import stats, veto_forms, veto_inside
+from valuegate import stats, veto_forms, veto_inside, worlds
 from valuegate.veto_tables import BLOCKS, CELL_ORDER, STAGE_ORDER, title
 
 WAY_NAMES = {
@@ -159,7 +159,7 @@ def mends_table(
             if part.empty:
                 continue
             refused, score = (
-                stats.cluster_mean(part[f"{m}_change"], part["question"], draws=draws)
+                worlds.mean_of(part, f"{m}_change", "question", draws=draws)
                 for m in ("refused", "score")
             )
             rows.append(
