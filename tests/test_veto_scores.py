@@ -10,7 +10,7 @@ import pytest
 from pytest import approx  # noqa: PT013 - one word in long tables
 
 from valuegate import items, survey_scores, veto_scores
-from valuegate.veto_scores import NULLS, against_nulls, benchmark, expected_answers, nvas, scored
+from valuegate.veto_scores import NULLS, against_nulls, benchmark, nvas, scored
 from valuegate.veto_tiers import BENIGN, SENSITIVE, SENSITIVE_COLUMNS, tiers
 
 COLUMNS = pd.DataFrame(
@@ -57,19 +57,6 @@ def test_the_score_by_hand():
         [100, 0, -17.5, 87.5]
     )
     assert np.isnan(nvas([1], [1], [1], [1]))
-
-
-def test_the_expected_answer_by_hand():
-    options = pd.DataFrame(
-        [("a", 1, 0.1), ("a", 2, 0.3), ("b", 1, 0.0), ("b", 2, 0.0), ("c", 5, 0.02)],
-        columns=["prompt", "option", "probability"],
-    )
-    found = expected_answers(options, ["prompt"])  # a: (.1 + .6) / .4; b has no mass
-    assert found["a"] == approx(1.75)
-    assert np.isnan(found["b"])
-    assert found["c"] == approx(5)
-    # A flat answer is near the middle, and so may be nearer than a confident wrong one.
-    assert nvas(found["a"], 2, 1, 4) == approx(100 * (1 - 0.25 / 3))
 
 
 @pytest.mark.parametrize(
@@ -160,15 +147,6 @@ def test_the_interval_is_over_questions_and_not_over_cells():
     row = found.loc["score"]
     assert (row["value"], row["low"], row["high"], row["questions"]) == (50, 0, 100, 2)
     assert row["coverage"] == 1
-
-
-def test_where_a_file_is_empty_the_null_says_how_hard_it_was(cells):
-    scores = pd.DataFrame([(2, "TUN", 87.5)], columns=["column", "country", "one"])
-    row = veto_scores.unfilled(scored(cells, scores), cells).iloc[0]
-    assert (row["n_filled"], row["n_empty"]) == (1, 9)
-    assert row["filled"] == approx(87.5)
-    # Elsewhere the middle is .9, .5 and .3 of 3 off, 1.5 and 1 of 4, and right four times.
-    assert row["empty"] == approx(100 * (1 - (1.7 / 3 + 2.5 / 4) / 9))
 
 
 def test_faulty_cells_can_be_left_out(cells):

@@ -48,20 +48,6 @@ def nvas(answers: ArrayLike, truths: ArrayLike, low: ArrayLike, high: ArrayLike)
     return 100 * (1 - np.abs(y - h) / width)
 
 
-def expected_answers(options: pd.DataFrame, keys: list[str]) -> pd.Series:
-    """Return the expected answer sum_k k p_k by key, the probabilities made to sum to one.
-
-    nan where they sum to 0. `nvas` of it is the published EV-NVAS.
-
-    Args:
-        options: the keys, option, probability; a row an option.
-        keys: what names a prompt.
-    """
-    weighted = options.assign(weighted=options["option"] * options["probability"])
-    sums = weighted.groupby(keys)[["weighted", "probability"]].sum()
-    return sums["weighted"] / sums["probability"].where(sums["probability"] > 0)
-
-
 def benchmark(columns: pd.DataFrame, cells: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
     """Return the benchmark's cells with scale, truth, tier, and the score of every null.
 
@@ -185,18 +171,3 @@ def against_nulls(
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def unfilled(table: pd.DataFrame, cells: pd.DataFrame, null: str = "midpoint") -> pd.DataFrame:
-    """Return a null's mean where each file is filled and where it is not: is what is missing hard?
-
-    Columns: file, filled, empty (points), n_filled, n_empty.
-    """
-    scorable = cells[cells["excluded"].isna()].set_index(KEYS)[null]
-    rows = []
-    for file, part in table.groupby("file", sort=False):
-        there = scorable.index.isin(pd.MultiIndex.from_frame(part[KEYS]))
-        rows.append(
-            (file, scorable[there].mean(), scorable[~there].mean(), there.sum(), (~there).sum())
-        )
-    return pd.DataFrame(rows, columns=["file", "filled", "empty", "n_filled", "n_empty"])
