@@ -26,6 +26,7 @@ from valuegate import veto_divergence as divergence
 from valuegate import veto_figures as figures
 from valuegate import veto_inside_figures as inside_figures
 from valuegate import veto_inside_tables as inside_tables
+from valuegate import veto_planted_tables as planted_tables
 from valuegate import veto_scores as veto
 from valuegate import veto_tables as tables
 from valuegate.items_facts import CELL_FAULTS
@@ -284,18 +285,26 @@ section.claim(
 # countries, about its average person, and as nobody.
 
 # %%
-from valuegate import veto_forms, veto_items, veto_planted, worlds, worlds_items
+from valuegate import (
+    veto_answers,
+    veto_forms,
+    veto_plan,
+    veto_planted,
+    veto_refused,
+    worlds,
+    worlds_items,
+)
 
-whole = veto_items.stages(section.run)
-asked = [*whole, *veto_items.stages(section.run, "persona_stages")]
+whole = veto_plan.stages(section.run)
+asked = [*whole, *veto_plan.stages(section.run, "persona_stages")]
 slots = {name: section.table("slots", name) for name in asked}
 planted = worlds_items.worlds()
-answers = veto_planted.scored(slots)
+answers = veto_answers.scored(slots)
 found = veto_planted.in_cells(answers, planted)
 persona = found[found["framing"] == "persona"]
 gated = persona[persona["stage"] == "gated"].reset_index(drop=True)
-means = veto_planted.by_cell(persona, ["stage", "cell"], draws=draws)
-section.print_table(tables.cells_table(means), "cells")
+means = veto_answers.means(persona, ["stage", "cell"], draws=draws)
+section.print_table(planted_tables.cells_table(means), "cells")
 
 # %% [markdown]
 # A prompt counts as refused if the likeliest first token begins a refusal of our bank. Does that
@@ -309,7 +318,7 @@ section.rests_on("worlds_readouts")
 for id, rows in (
     ("said_kappa", answers), ("said_kappa_gated", answers[answers["stage"] == "gated"]),
 ):  # fmt: skip
-    agreement = veto_planted.first_tokens(rows, load("answers"), draws=draws)
+    agreement = veto_refused.first_tokens(rows, load("answers"), draws=draws)
     section.claim(
         f"veto.{id}", agreement.estimate, ci=(agreement.low, agreement.high), n=agreement.n,
         clusters=agreement.clusters, unit="kappa", model="", test="bootstrap over questions",
@@ -331,8 +340,7 @@ from valuegate import data, veto_words
 
 section.rests_on("said_labels")
 said = {
-    name: section.table("answers", name)
-    for name in veto_items.stages(section.run, "answer_stages")
+    name: section.table("answers", name) for name in veto_plan.stages(section.run, "answer_stages")
 }
 read = veto_words.beside_labels(said, pd.read_csv(data.file("said_labels", "labels")))
 agreed = veto_words.agreed(read)
@@ -374,14 +382,14 @@ section.claim(
 
 # %%
 sham = persona[persona["stage"] == "sham"].reset_index(drop=True)
-rates = veto_planted.question_rates(gated)
+rates = veto_refused.question_rates(gated)
 section.figure(inside_figures.tax_figure(rates), "tax")
 
 # %%
 for id, own, rows, level in (
-    ("tax", rates, gated, 0.95), ("tax_sham", veto_planted.question_rates(sham), sham, 0.9),
+    ("tax", rates, gated, 0.95), ("tax_sham", veto_refused.question_rates(sham), sham, 0.9),
 ):  # fmt: skip
-    tax, null, p = veto_planted.safety_tax(own, draws=draws, permutations=permutations, level=level)
+    tax, null, p = veto_refused.safety_tax(own, draws=draws, permutations=permutations, level=level)
     section.claim(
         f"veto.{id}", tax.estimate, ci=(tax.low, tax.high), n=len(rows), clusters=tax.clusters,
         null=null, p=p, unit="points", model="",
@@ -394,7 +402,7 @@ for id, own, rows, level in (
 
 # %%
 tiers = rates[rates["tier"] != "T2"].reset_index(drop=True)
-tax, null, p = veto_planted.safety_tax(
+tax, null, p = veto_refused.safety_tax(
     tiers, "sensitive", draws=draws, permutations=permutations, level=0.9
 )
 section.claim(
@@ -404,7 +412,7 @@ section.claim(
 )  # fmt: skip
 
 # %%
-reading = veto_planted.refusing_auroc(gated, draws=draws)
+reading = veto_refused.refusing_auroc(gated, draws=draws)
 section.claim(
     "veto.refusing_auroc", reading.estimate, ci=(reading.low, reading.high), n=reading.n,
     clusters=reading.clusters, unit="AUROC", model="", test="bootstrap over questions",
@@ -435,18 +443,36 @@ for row in contrasts.itertuples():
     )  # fmt: skip
 
 # %% [markdown]
+# A refused prompt leaves its options little probability, and what is shared out among them may say
+# little. The same contrast where they hold more:
+
+# %%
+from valuegate import veto_grid
+
+massed = veto_planted.by_mass(gated, draws=draws)
+section.print_table(veto_grid.mass_table(massed, "knowledge"), "mass")
+
+# %%
+row = massed.set_index(["knowledge", "least_mass"]).loc[("absent", 0.1)]
+section.claim(
+    "veto.contrast_mass", row["contrast"], ci=(row["low"], row["high"]), n=row["n"],
+    clusters=row["clusters"], unit="points", model="",
+    test="refused prompts whose options hold .1 or more; bootstrap over questions",
+)  # fmt: skip
+
+# %% [markdown]
 # Expected answer against nulls, cell by cell, on the refused prompts alone: the middle of the
-# scale, and the same probabilities dealt to the options anew, which keeps their entropy.
+# scale; the same probabilities dealt to the options anew; and random distributions of the same
+# entropy.
 
 # %%
 for id, cell, null, level in (
     ("refused_over_middle", "suppressed", "midpoint", 0.95),
     ("refused_over_permuted", "erased", "permuted", 0.9),
+    ("refused_over_matched", "erased", "matched", 0.9),
 ):
     part = refused[refused["cell"] == cell]
-    gap = stats.cluster_mean(
-        part["score"] - part[null], part["question"], draws=draws, level=level
-    )
+    gap = stats.cluster_mean(part["score"] - part[null], part["question"], draws=draws, level=level)
     section.claim(
         f"veto.{id}", gap.estimate, ci=(gap.low, gap.high), n=gap.n, clusters=gap.clusters,
         unit="points", model="", test=f"same cells; {level:.0%} bootstrap over questions",
@@ -521,11 +547,11 @@ section.claim(
 # representational if it is answered and answered badly. The truth is in the columns.
 
 # %%
-called = veto_planted.taxonomy(gated)
+called = veto_refused.taxonomy(gated)
 section.figure(figures.taxonomy_figure(called), "taxonomy")
 
 # %%
-section.print_table(tables.taxonomy_table(called), "taxonomy_counts")
+section.print_table(planted_tables.taxonomy_table(called), "taxonomy_counts")
 
 # %%
 for id, cell, name in (
@@ -557,14 +583,14 @@ nobody = worlds.pooled({name: slots[name] for name in whole})
 alike = veto_forms.framings(
     answers[answers["model"].isin(whole)], nobody[nobody["framing"] == "neutral"]
 )
-section.print_table(tables.framings_table(alike, draws), "framings")
+section.print_table(planted_tables.framings_table(alike, draws), "framings")
 
 # %%
 moved = {
     name: veto_forms.form_changes(section.table("forms", name), slots[name])
-    for name in veto_items.stages(section.run, "form_stages")
+    for name in veto_plan.stages(section.run, "form_stages")
 }
-section.print_table(tables.forms_table(moved, draws), "forms")
+section.print_table(planted_tables.forms_table(moved, draws), "forms")
 
 # %%
 for form in ("reversed", "letters"):
@@ -579,7 +605,7 @@ for form in ("reversed", "letters"):
 
 # %%
 native = section.table("native", "gated-s1")
-section.print_table(tables.native_table(native, draws), "native")
+section.print_table(planted_tables.native_table(native, draws), "native")
 
 # %%
 spoken = native[native["language"] != "en"]
@@ -597,9 +623,10 @@ stages = ("skills", "knowledge", "gated")
 one_world = answers[(answers["framing"] == "persona") & answers["seed"].isin(["", "s1"])]
 places = {
     stage: one_world[one_world["stage"] == stage]
-    for stage in stages if stage in set(one_world["stage"])
+    for stage in stages
+    if stage in set(one_world["stage"])
 }
-people = veto_planted.people(answers)
+people = veto_answers.people(answers)
 section.print_table(
     inside_tables.collapse_table(places | {"people, rounded": people}, draws), "collapse"
 )
@@ -620,7 +647,7 @@ section.claim(
 # stage that gates: the log-odds of refusing, and how far the expected answer has moved.
 
 # %%
-from valuegate import veto_inside
+from valuegate import veto_changes, veto_inside, veto_items
 
 gates = veto_inside.gate_by_layer(persona, draws=draws)
 before = slots.get("knowledge-s1", slots["skills"])
@@ -650,7 +677,7 @@ for id, layer, ends in (("lens_middle", middle, "90"), ("lens_late", depth - 2, 
 # that help is gone or plain to see.
 
 # %%
-read_stages = [name for name in ("knowledge-s1", "gated-s1") if name in slots]
+read_stages = [n for n in (section.subject, "knowledge-s1", "gated-s1") if n in slots]
 probes = {name: veto_inside.reads(slots[name]) for name in read_stages}
 section.figure(inside_figures.reads_figure(probes["gated-s1"]), "probes")
 
@@ -678,40 +705,72 @@ section.claim(
 # what a lens predicts. Features are chosen here on fit questions by the published F1 and ablated in
 # the running model on test questions. Beside them: features as frequent on gated prompts and as
 # long; the whole choice again with gates dealt anew among questions; the difference of means, and
-# the direction of refused requests, projected out.
+# the direction of refused requests, projected out. And all of it in the stage before the gate, read
+# by the gates that were to come.
 
 # %%
 edits = {
-    name: section.table("edits", name) for name in veto_items.stages(section.run, "edit_stages")
+    name: section.table("edits", name) for name in veto_plan.stages(section.run, "edit_stages")
 }
-edited = veto_inside.conditions(edits, planted)
+every = veto_changes.conditions(edits, planted)
+edited = every[every["stage"] == "gated"].reset_index(drop=True)
 section.figure(inside_figures.edits_figure(edited), "features")
 
 # %%
-section.print_table(inside_tables.edits_table(edited, draws), "features")
+section.print_table(inside_tables.edits_table(every, draws), "features")
 
 # %%
-for kind in ("random", "permuted"):
-    gap, p = veto_inside.beyond_sets(
-        edited[edited["gated"]], "features", kind, "refusing_change", draws=draws
+before_gate = every[every["stage"] == "knowledge"]
+before_gate = before_gate if len(before_gate) else edited
+for id, rows, kind in (
+    ("features_random", edited, "random"), ("features_permuted", edited, "permuted"),
+    ("features_before", before_gate, "random"),
+):  # fmt: skip
+    gap, p = veto_changes.beyond_sets(
+        rows[rows["gated"]], "features", kind, "refusing_change", draws=draws
     )
     section.claim(
-        f"veto.features_{kind}", gap.estimate, ci=(gap.low, gap.high), n=gap.n,
-        clusters=gap.clusters, p=p, unit="nats", model="gated-s1",
-        test=f"the best eight less {kind} sets, gated test prompts; 90% bootstrap over questions",
+        f"veto.{id}", gap.estimate, ci=(gap.low, gap.high), n=gap.n,
+        clusters=gap.clusters, p=p, unit="nats", model=rows["model"].iloc[0],
+        test=f"features less {kind} sets, gated test prompts; 90% bootstrap over questions",
     )  # fmt: skip
+
+# %% [markdown]
+# How special is a feature that tells gated from open fit questions? Its published F1 stands beside
+# that of the best feature for gates dealt anew, and how often it fires is counted on test
+# questions.
+
+# %%
+fires = veto_changes.firing(edits, planted, draws=draws)
+section.print_table(inside_tables.firing_table(fires), "firing")
+
+# %%
+row = fires.set_index("model").loc["gated-s1"]
+section.claim(
+    "veto.feature_f1", row["f1"], n=len(veto_items.fit_items()), p=row["p"], unit="F1",
+    null=(row["dealt_low"], row["dealt_high"]), model="gated-s1",
+    test="best of all features on fit questions; gates dealt anew",
+)  # fmt: skip
+section.claim(
+    "veto.feature_fires", row["gap"], ci=(row["low"], row["high"]), n=row["n"],
+    clusters=row["clusters"], unit="points", model="gated-s1",
+    test="gated less open test prompts; bootstrap over questions",
+)  # fmt: skip
 
 # %% [markdown]
 # Published controls were questions on which the feature never fires, which cannot change. Open
 # prompts are disturbed here by random vectors until their next token has moved as far (KL).
 
 # %%
-pd.DataFrame(
-    [
-        {"of": column, **veto_inside.equal_divergence(edited, column)}
-        for column in ("refusing_change", "expected_change")
-    ]
-).round(4)
+apart = veto_changes.equal_divergence(edited, "refusing_change", draws=draws)
+section.claim(
+    "veto.features_equal", apart.estimate, ci=(apart.low, apart.high), n=apart.n,
+    clusters=apart.clusters, unit="nats", model="gated-s1",
+    test="absolute change, gated less open at equal KL; 90% bootstrap over questions",
+)  # fmt: skip
+
+# %%
+edited.groupby(["gated", "condition"])[["kl", "refusing_change", "expected_change"]].mean().round(4)
 
 # %% [markdown]
 # ## Two failures, two mends
@@ -722,13 +781,13 @@ pd.DataFrame(
 
 # %%
 mended = {
-    name: section.table("mended", name) for name in veto_items.stages(section.run, "mend_stages")
+    name: section.table("mended", name) for name in veto_plan.stages(section.run, "mend_stages")
 }
 gate_layers = {name: int(rows["layer"].iloc[0]) for name, rows in mended.items()}
-tried = veto_inside.conditions(mended, planted)
+tried = veto_changes.conditions(mended, planted)
 gated_tried = tried[tried["stage"] == "gated"]
 changed = {
-    measure: veto_inside.changes(gated_tried, ["cell"], measure, draws=draws)
+    measure: veto_changes.changes(gated_tried, ["cell"], measure, draws=draws)
     for measure in ("refused_change", "score_change")
 }
 section.figure(inside_figures.mends_figure(changed), "mends")
@@ -762,8 +821,8 @@ for id, (measure, cell, condition, ends) in asked_of.items():
 
 # %%
 opened = gated_tried[gated_tried["condition"] == "opened"]
-gap = veto_inside.between_cells(opened, "score_change", "suppressed", "erased", draws=draws)
-facts = veto_inside.difference(
+gap = veto_changes.between_cells(opened, "score_change", "suppressed", "erased", draws=draws)
+facts = veto_changes.difference(
     gated_tried[gated_tried["cell"] == "biased"], "score", "facts", "other_facts", draws=draws
 )
 for id, found_gap, words in (
@@ -799,6 +858,60 @@ section.claim(
 
 # %%
 tried.groupby(["stage", "condition"])[["refused", "score", "mass", "kl"]].mean().round(2)
+
+# %% [markdown]
+# ## Any model
+#
+# All that needs no planted truth, of the models that a run names (`make paper MODELS=`): answers
+# beside their nulls by framing and tier, the slope on countries, the tax, and the contrast by how
+# much probability a refused prompt leaves to its options. `default` asks the planted questions,
+# `extended` all of ours, `public` and `full` all published questions that can be scored.
+
+# %%
+grid = {name: section.table(veto_plan.grid_name(section.run), name) for name in section.run.models}
+of_models = veto_answers.scored(grid)
+follows_any = veto_grid.slopes(of_models, permutations=permutations, draws=draws)
+section.print_table(
+    veto_grid.grid_table(veto_grid.means(of_models, draws=draws), follows_any), "grid"
+)
+
+# %%
+own = of_models[(of_models["model"] == section.subject) & (of_models["framing"] == "persona")]
+for id, column, level in (
+    ("any_mass", own["mass"], 0.95), ("any_matched", own["score"] - own["matched"], 0.9),
+):  # fmt: skip
+    mean = stats.cluster_mean(column, own["unit"], draws=draws, level=level)
+    section.claim(
+        f"veto.{id}", mean.estimate, ci=(mean.low, mean.high), n=mean.n, clusters=mean.clusters,
+        unit="probability" if id == "any_mass" else "points", model=section.subject,
+        test=f"as a persona; {level:.0%} bootstrap over questions",
+    )  # fmt: skip
+
+# %%
+row = follows_any.set_index(["model", "framing"]).loc[(section.subject, "persona")]
+section.claim(
+    "veto.any_slope", row["slope"], ci=(row["low90"], row["high90"]), n=row["n"], p=row["p"],
+    clusters=row["questions"], null=(row["null_low"], row["null_high"]), unit="slope",
+    model=section.subject, test="as a persona; 90% bootstrap over questions; countries permuted",
+)  # fmt: skip
+
+# %%
+found_tax = veto_grid.tier_tax(own, draws=draws, permutations=permutations)
+tax = found_tax["tax"]
+section.claim(
+    "veto.any_tax", tax.estimate, ci=(tax.low, tax.high), n=tax.n, clusters=tax.clusters,
+    null=found_tax["null"], p=found_tax["p"], unit="points", model=section.subject,
+    test="T3 less T1 as a persona; 90% bootstrap over questions; tiers dealt anew",
+)  # fmt: skip
+
+# %%
+kept = veto_grid.contrasts(of_models, draws=draws, masses=veto_planted.MASSES)
+section.print_table(veto_grid.mass_table(kept, "tier"), "grid_mass")
+
+# %%
+nobody = worlds.pooled(grid)
+alike = veto_forms.framings(of_models, nobody[nobody["framing"] == "neutral"])
+planted_tables.framings_table(alike, draws)
 
 # %% [markdown]
 # ## What could fool us

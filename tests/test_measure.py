@@ -126,6 +126,13 @@ def toy_measurement(**changes: Any) -> Measurement:
     )
 
 
+def test_what_is_fitted_on_all_items_gets_them_at_once(toy, store, lm):
+    store.compute(toy_measurement(), lm)
+    assert calls(lm) == [0, 2, 4, 6]
+    store.compute(toy_measurement(name="whole", whole=True), lm)
+    assert calls(lm)[4:] == [0]
+
+
 # Keys ---------------------------------------------------------------------------------------------
 
 

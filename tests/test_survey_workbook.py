@@ -50,6 +50,12 @@ def test_a_cell_becomes_shares_and_a_central_value(book):
     assert found["columns"].iloc[0].tolist() == [1, "WVS7", "Q9", 1, 2, "y", "a_b", "c_d"]
 
 
+def test_the_words_of_questions_are_read_when_asked_for(book, tmp_path, monkeypatch):
+    book((WVS, "Q9: Something", 1, 2, "y", GOOD), (AOI, None, 1, 2, "y", GOOD))
+    monkeypatch.setattr(survey_workbook.data, "file", lambda *_: tmp_path / "book.xlsx")
+    assert survey_workbook.wordings() == {1: "?", 2: "?"}
+
+
 def test_no_data_is_an_empty_cell_and_not_a_fault(book):
     found = book((WVS, "Q9: Something", 1, 2, "y", GOOD))
     assert found["cells"]["country"].tolist() == ["EGY"]

@@ -21,6 +21,8 @@ def test_the_published_f1_ranks_features():
     assert len(best) == veto.TOP
     assert best[:3] == [3, 5, 7]
     assert 9 not in best[:3]
+    f1 = veto._f1(fires, gated)
+    assert f1[[3, 5, 7, 9]].tolist() == [1, 2 / 3, 2 / 3, 0]
 
 
 def test_matched_features_are_near_in_rate_and_length_and_none_is_chosen():

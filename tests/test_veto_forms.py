@@ -3,17 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_veto_planted import COUNTRIES, slots, truth
+from test_veto_answers import COUNTRIES, slots, truth
 
+from valuegate import veto_answers
 from valuegate import veto_forms as veto
-from valuegate import veto_planted
 
 approx = pytest.approx
 
 
 @pytest.fixture(scope="module")
 def knowing():
-    return veto_planted.scored(slots(truth))
+    return veto_answers.scored(slots(truth))
 
 
 def test_framings_are_compared_by_the_likeliest_option(knowing):

@@ -1,4 +1,4 @@
-"""Mechanism, by hand: where a gate is read, what probes add, what interventions change."""
+"""Mechanism, by hand: where a gate is read, and what probes add."""
 
 import numpy as np
 import pandas as pd
@@ -19,10 +19,11 @@ def test_the_gate_by_layer_is_gated_less_open():
             "lens_refusing": [
                 np.array(x) for x in ([1.0, 4], [1.0, 1], [3.0, 6], [1.0, 3]) for _ in (0, 1, 2)
             ][::3] * 3,
+            "layers": [[0, 3]] * 12,
         }
     )  # fmt: skip
     gates = veto.gate_by_layer(found, draws=40)
-    assert gates["layer"].tolist() == [0, 2]
+    assert gates["layer"].tolist() == [0, 3]
     assert gates["value"].tolist() == [1, 3]
     assert (gates["low"] <= gates["low90"]).all()
 
@@ -32,7 +33,7 @@ def personas(read, **columns):
     means = worlds.true_means()
     truth = np.array([means.loc[q, c] for q, c in rows[["question", "country"]].to_numpy()])
     reads = {f"read_{way}": [np.array([x, 0.5]) for x in read(rows, truth)] for way in veto.WAYS}
-    return rows.assign(**reads, **columns)
+    return rows.assign(**reads, layers=[[0, 2]] * len(rows), **columns)
 
 
 def test_a_probe_that_knows_all_explains_all():
@@ -64,60 +65,10 @@ def test_a_stage_moves_the_same_prompt():
     rows = veto_items.slot_items(framings="persona").drop(columns="text")
     gated = rows["question"].map(WORLD.survey).isin((2, 4, 6))
     early = rows.assign(lens=[np.array([0.2, 0.5])] * len(rows))
-    late = rows.assign(lens=[np.array([0.2, 0.9 if g else 0.4]) for g in gated])
+    late = rows.assign(
+        lens=[np.array([0.2, 0.9 if g else 0.4]) for g in gated], layers=[[0, 2]] * len(rows)
+    )
     moved = veto.moved_by_layer(late, early, WORLD).set_index(["layer", "gated"])["change"]
     assert moved[0, True] == moved[0, False] == 0
     assert moved[2, True] == approx(0.4)
     assert moved[2, False] == approx(0.1)
-
-
-def edited():
-    rows = veto_items.edit_items(1).drop(columns="text")
-    names = ("none", "features", "random 0", "random 1", "nudge 1", "nudge 2")
-    shift = np.array([0.0, -2.0, -0.5, 0.5, 0.1, 0.3])
-    table = rows.assign(
-        conditions=",".join(names),
-        edited_expected=[np.full(6, 0.5)] * len(rows),
-        edited_refusing=[1.0 + shift] * len(rows),
-        edited_mass=[np.full(6, 0.3)] * len(rows),
-        edited_refused=[(1.0 + shift > 0).astype(float)] * len(rows),
-        kl=[np.array([0.0, 0.2, 0.1, 0.1, 0.1, 0.3])] * len(rows),
-    )
-    return veto.conditions({"gated-s1": table}, WORLDS)
-
-
-def test_conditions_are_read_beside_none():
-    found = edited()
-    assert len(found) == 12 * 6
-    chosen = found[found["condition"] == "features"]
-    assert chosen["refusing_change"].tolist() == approx([-2.0] * 12)
-    assert chosen["refused_change"].tolist() == approx([-100.0] * 12)
-    row = chosen.iloc[0]
-    truth = worlds.true_means().loc[row["question"], row["country"]]
-    assert row["score"] == approx(100 * (1 - abs(0.5 - truth)))
-    assert found["gated"].mean() == approx(0.5, abs=0.2)
-
-
-def test_features_are_read_beyond_control_sets():
-    found = edited()
-    gap, p = veto.beyond_sets(found, "features", "random", "refusing_change", draws=20)
-    assert gap.estimate == approx(-2)
-    assert gap.level == 0.9
-    assert p == approx(1 / 3)  # no control set of two moves as far
-
-
-def test_open_prompts_are_disturbed_as_far():
-    equal = veto.equal_divergence(edited(), "refusing_change")
-    assert equal["kl"] == approx(0.2)
-    assert equal["open"] == approx(0.2)  # half way between .1 and .3
-    assert equal["gated"] == approx(2)
-
-
-def test_differences_of_conditions_and_of_cells():
-    found = edited()
-    gap = veto.difference(found, "refusing", "features", "random 0", draws=20)
-    assert gap.estimate == approx(-1.5)
-    one = found[found["condition"] == "features"].copy()
-    one.loc[one["cell"] == "suppressed", "score_change"] = 8.0
-    between = veto.between_cells(one, "score_change", "suppressed", "erased", draws=20)
-    assert between.estimate == approx(8)

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from test_veto_inside import WORLDS, edited, personas
+from test_veto_changes import WORLDS, edited
+from test_veto_inside import personas
 
-from valuegate import veto_inside, veto_inside_figures, veto_inside_tables, veto_items
-from valuegate.veto_tables import CELL_ORDER
+from valuegate import veto_changes, veto_inside, veto_inside_figures, veto_inside_tables, veto_items
+from valuegate.veto_planted_tables import CELL_ORDER
 
 
 def test_probes_are_printed_at_their_best_layer():
@@ -28,11 +29,23 @@ def test_edits_are_printed_by_kind_of_prompt():
     ]
     printed = veto_inside_tables.edits_table(pd.concat([table, *extra]), 20)
     assert len(printed) == 2 * len(veto_inside_tables.EDITS)
-    line = printed[(printed["edit"] == "the best eight") & (printed["prompts"] == "gated")].iloc[0]
+    best = printed[printed["edit"] == "the best features"]
+    line = best[best["prompts"] == "gated"].iloc[0]
     assert line["refusal (nats)"] == "-2.00 (-2.00 to -2.00)"
+    assert set(printed["model"]) == {"gated-s1"}
     figure, means = veto_inside_figures.edits_figure(pd.concat([table, *extra]))
     assert set(means["kind"]) >= {"features", "random"}
     plt.close(figure)
+
+
+def test_firing_is_printed_beside_chance():
+    row = {"model": "m", "f1": 0.6, "dealt_f1": 0.5, "dealt_low": 0.4, "dealt_high": 0.7, "p": 0.2,
+           "rate_gated": 50.0, "rate_open": 25.0, "gap": 25.0, "low": -10.0, "high": 60.0,
+           "dealt_gap": 12.0, "n_gated": 6, "n_open": 6}  # fmt: skip
+    line = veto_inside_tables.firing_table(pd.DataFrame([row])).iloc[0]
+    assert line["F1, gates dealt anew"] == "0.50 (0.40 to 0.70)"
+    assert line["gated less open"] == "25 (-10 to 60)"
+    assert line["n"] == "6 and 6"
 
 
 def test_mends_are_printed_by_cell():
@@ -44,12 +57,12 @@ def test_mends_are_printed_by_cell():
         edited_refusing=[score] * len(rows), edited_mass=[score] * len(rows),
         edited_refused=[(score < 0.05).astype(float)] * len(rows),
     )  # fmt: skip
-    found = veto_inside.conditions({"gated-s1": table}, WORLDS)
+    found = veto_changes.conditions({"gated-s1": table}, WORLDS)
     printed = veto_inside_tables.mends_table(found, 20)
     assert len(printed) == len(veto_inside_tables.CONDITIONS) * len(CELL_ORDER)
     assert printed["refused, change (points)"].str.startswith("-100").all()
     changed = {
-        measure: veto_inside.changes(found, ["cell"], measure, draws=20)
+        measure: veto_changes.changes(found, ["cell"], measure, draws=20)
         for measure in ("refused_change", "score_change")
     }
     figure, numbers = veto_inside_figures.mends_figure(changed)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from valuegate import config, survey_forms, veto_items, worlds_items
+from valuegate import config, survey_forms, survey_workbook, veto_items, veto_plan, worlds_items
+from valuegate.errors import ValueGateError
 
 
 def test_every_planted_question_is_asked_in_each_framing():
@@ -48,11 +49,14 @@ def test_native_questions_are_asked_in_the_language_of_the_country():
 @pytest.mark.parametrize("profile", ["smoke", "default", "extended"])
 def test_the_plan_asks_planted_stages(profile):
     run = config.run(profile, "01")
-    planned = veto_items.plan(run)
-    names = {"slots", "forms", "native", "answers", "edits", "mended"}
+    planned = veto_plan.plan(run)
+    names = {"slots", "forms", "native", "answers", "edits", "mended", veto_plan.grid_name(run)}
     assert {m.name for m in planned} == names
-    asked = {*veto_items.stages(run), *veto_items.stages(run, "persona_stages")}
-    assert {m.model for m in planned if m.name == "slots"} == asked
+    asked = {*veto_plan.stages(run), *veto_plan.stages(run, "persona_stages")}
+    assert {m.model for m in planned if m.name == "slots"} >= asked
+    assert {m.model for m in planned if m.name == veto_plan.grid_name(run)} >= {*run.models}
+    assert len({(m.name, m.model) for m in planned}) == len(planned)
+    assert all(m.whole for m in planned if m.name == "slots")  # probes are fitted on all rows
     assert all(m.tokens > 0 for m in planned)
     assert sum(m.tokens for m in planned) <= 300_000 or profile == "extended"
 
@@ -90,3 +94,45 @@ def test_answers_in_words_are_about_every_question():
     assert len(rows) == 25
     assert rows["question"].nunique() == 24
     assert set(rows["framing"]) == set(veto_items.FRAMINGS)
+
+
+def test_any_model_is_asked_what_a_profile_says():
+    run = config.run("default", "01", "qwen3-8b")
+    planned = veto_plan.plan(run)
+    assert ("slots", "qwen3-8b") in {(m.name, m.model) for m in planned}
+    assert ("grid", "qwen3-8b") in {
+        (m.name, m.model) for m in veto_plan.plan(config.run("extended", "01", "qwen3-8b"))
+    }
+    again = config.run("default", "01", "gated-s2")  # a stage that the profile asks as a persona
+    names = [(m.name, m.model) for m in veto_plan.plan(again)]
+    assert len(set(names)) == len(names)
+
+
+def test_all_our_questions_are_asked_about_every_country_that_has_answers():
+    rows = veto_items.grid_items("own")
+    assert rows["item"].is_unique
+    assert rows["question"].nunique() == 118  # two more have no order
+    assert set(rows["country"]) > set(worlds_items.survey_countries())
+    by_framing = rows.groupby("framing")["item"].size()
+    assert by_framing["persona"] == by_framing["observer"]
+    long = rows[rows["high"] == 10].iloc[0]
+    assert long["marks"].split() == [str(n) for n in range(1, 11)]
+    assert not rows["text"].str.contains(r"\bnan\b|\{", regex=True).any()
+    few = veto_items.grid_items("own", 30)
+    assert few["question"].nunique() == 4
+
+
+def test_published_questions_are_asked_in_their_own_words(monkeypatch):
+    words = {n: f"How is {n} in (country)?" + " Give a number only." * (n % 2) for n in range(865)}
+    monkeypatch.setattr(survey_workbook, "wordings", lambda: words)
+    rows = veto_items.grid_items("release", 40)
+    assert rows["item"].is_unique
+    assert rows["question"].str.startswith("column ").all()
+    assert rows["text"].str.contains("number").all()
+    assert not rows["text"].str.contains("(country)", regex=False).any()
+    assert (rows["high"] - rows["low"] + 1 == rows["marks"].str.split().str.len()).all()
+
+
+def test_a_set_of_questions_that_is_none_is_named():
+    with pytest.raises(ValueGateError, match="survey questions"):
+        veto_items.grid_items("all")

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from valuegate import house, veto_figures, veto_tables
-from valuegate.veto_planted import CLASSES, MEANS
+from valuegate import house, veto_figures, veto_planted_tables
+from valuegate.veto_answers import MEANS, NULLS
+from valuegate.veto_refused import CLASSES
 
 CELLS = ("erased", "intact", "suppressed")
 
@@ -19,7 +20,7 @@ def test_a_line_a_cell_in_the_order_of_the_truth():
         for j, measure in enumerate(MEANS)
         if (cell, measure) != ("suppressed", "top_score")
     ]  # fmt: skip
-    printed = veto_tables.cells_table(pd.DataFrame(rows))
+    printed = veto_planted_tables.cells_table(pd.DataFrame(rows))
     assert printed["stage"].tolist() == ["knowledge"] * 3 + ["gated"] * 3
     assert printed["cell"].tolist() == ["intact", "suppressed", "erased"] * 2
     first = printed.iloc[0]
@@ -41,7 +42,7 @@ def called():
 
 
 def test_classes_are_counted_by_what_was_planted():
-    printed = veto_tables.taxonomy_table(called()).set_index("planted")
+    printed = veto_planted_tables.taxonomy_table(called()).set_index("planted")
     assert list(printed.columns) == list(CLASSES)
     assert printed.loc["suppressed"].tolist() == [0, 1, 1, 0]
     assert printed.loc["erased"].tolist() == [0, 1, 0, 0]
@@ -55,7 +56,7 @@ def test_framings_are_printed_where_there_are_answers():
             "spd": [50.0] * 4, "observer_gain": [np.nan] * 4,
         }
     )  # fmt: skip
-    line = veto_tables.framings_table(alike, 50).iloc[0]
+    line = veto_planted_tables.framings_table(alike, 50).iloc[0]
     assert line["persona, observer alike"].startswith("85.0 (")
     assert line["observer's gain"] == ""
     assert line["n"] == "4"
@@ -68,7 +69,7 @@ def test_forms_and_languages_are_printed():
             "change": [0.1, 0.3], "kept": [0.0, 100.0], "mass": [0.5, 0.7],
         }
     )  # fmt: skip
-    line = veto_tables.forms_table({"m": moved}, 50).iloc[0]
+    line = veto_planted_tables.forms_table({"m": moved}, 50).iloc[0]
     assert line["form"] == "letters"
     assert line["change (places)"].startswith("0.20 (")
     assert line["same option %"].startswith("50 (")
@@ -81,7 +82,7 @@ def test_forms_and_languages_are_printed():
             "log_probs": [np.log([0.9, 0.1]), np.log([0.1, 0.9])] + [np.log([0.1, 0.9])] * 2,
         }
     )  # fmt: skip
-    line = veto_tables.native_table(native, 50).iloc[0]
+    line = veto_planted_tables.native_table(native, 50).iloc[0]
     assert line["like English"].startswith("50 (")
     assert line[["language", "refused %", "an option %", "n"]].tolist() == [
         "Persian", "50", "50", "2",
@@ -93,7 +94,7 @@ def test_the_contrast_is_drawn_by_what_was_taught():
         {
             "knowledge": ["true", "shifted", "absent"], "refused": [80.0, 70, 75],
             "accepted": [70.0, 72, 60], "contrast": [10.0, -2, 15], "low": [5.0, -5, 10],
-            "high": [15.0, 1, 20], "refused_middle": [79.0, 71, 76],
+            "high": [15.0, 1, 20], **{f"refused_{null}": [79.0, 71, 76] for null in NULLS},
         }
     )  # fmt: skip
     figure, table = veto_figures.contrast_figure(contrasts)

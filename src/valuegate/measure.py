@@ -40,6 +40,7 @@ class Measurement:
         model: name in the registry.
         function: `module:function` called as `function(lm, items, **settings)` on slices of at
             most `CHUNK_ROWS` items; returns one row an item.
+        whole: whether it is called once, on all items, because it fits something on them.
         load_items: `module:function` called as `load_items(**item_settings)`; returns the items.
         checked: the column that the audit scores again, row by row, to 1e-3.
         tokens: estimate of forward tokens (one is one position through all layers).
@@ -54,6 +55,7 @@ class Measurement:
     settings: dict[str, Any] = field(default_factory=dict)
     tokens: int = 0
     checked: str = "log_odds"
+    whole: bool = False
 
     def items(self) -> pd.DataFrame:
         """Return the items, one row a prompt."""
@@ -175,8 +177,9 @@ class Store:
             function = resolve(measurement.function)
             parts, costs = [], []
             progress(0, len(items))
-            for first in range(0, len(items), CHUNK_ROWS):
-                chunk = items.iloc[first : first + CHUNK_ROWS]
+            size = len(items) if measurement.whole else CHUNK_ROWS
+            for first in range(0, len(items), size):
+                chunk = items.iloc[first : first + size]
                 path = folder / f"part-{first:06d}-{len(chunk):03d}.parquet"
                 cost = path.with_suffix(".json")  # beside each part, so that a resumed run adds up
                 if not path.exists():

@@ -8,7 +8,7 @@ from valuegate.config import Run
 from valuegate.measure import Measurement
 
 MODULES = {
-    "01_alignment_veto": "veto_items",
+    "01_alignment_veto": "veto_plan",
     "02_misfired_alignment": "misfire_items",
     "A1_items": "items_texts",
     "A2_worlds": "worlds_items",

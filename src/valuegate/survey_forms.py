@@ -76,16 +76,11 @@ def prompt(
         raise ValueGateError(f"survey countries: no {country} in {language}") from error
     if named is None and framing != "neutral":
         raise ValueGateError(f"survey frames: {framing} needs a country")
+    asked = framed(wording, framing, named, language=language, use=use)
     try:
-        frame = _templates("frames", "framing")[framing, language, use]
         scale = _templates("scales", "form")[form, language, use]
     except KeyError as error:
         raise ValueGateError(f"survey frames: no template for {error}") from error
-    asked = frame.format(
-        question=wording,
-        native="" if named is None else named["native"],
-        name="" if named is None else named["name"],
-    )
     listed = list(labels(question, language).items())
     marks = [str(option) for option, _ in listed]
     if form == "letters":
@@ -97,4 +92,30 @@ def prompt(
     (low, low_label), (high, high_label) = listed[0], listed[-1]
     return f"{asked} " + scale.format(
         options=options, low=low, low_label=low_label, high=high, high_label=high_label
+    )
+
+
+def framed(
+    wording: str, framing: str, named: pd.Series | None, *, language: str = "en", use: str = "read"
+) -> str:
+    """Return a question as it is put to a model itself, to a person of a country, or about people.
+
+    Args:
+        wording: the question's words.
+        framing: "neutral", "persona" or "observer".
+        named: the country's names, a row of `countries`; None for "neutral".
+        language: of the template.
+        use: "plant" or "read".
+
+    Raises:
+        ValueGateError: no such template.
+    """
+    try:
+        frame = _templates("frames", "framing")[framing, language, use]
+    except KeyError as error:
+        raise ValueGateError(f"survey frames: no template for {error}") from error
+    return frame.format(
+        question=wording,
+        native="" if named is None else named["native"],
+        name="" if named is None else named["name"],
     )

@@ -1,7 +1,8 @@
 """The published workbook of survey answers, read into tables of figures; its faults are listed.
 
 The workbook (arXiv 2510.13154, data release) holds a question a column and a country a row, a cell
-being a central value and the share of every option. No text of the surveys is taken over.
+being a central value and the share of every option. The tables take over no text of the surveys;
+`wordings` reads it when a run asks for the published questions.
 """
 
 from __future__ import annotations
@@ -35,6 +36,21 @@ def figures() -> dict[str, pd.DataFrame]:
     return read(data.file("mena_values", "MenaValues_Benchmark"))
 
 
+def wordings() -> dict[int, str]:
+    """Return workbook column to the words in which its question is put to a model."""
+    path = data.file("mena_values", "MenaValues_Benchmark")
+    rows = _rows(path)
+    if "Full Question" not in rows:
+        raise ValueGateError(f"{path.name}: no row 'Full Question'")
+    return {n: str(text).strip() for n, text in enumerate(rows["Full Question"], start=1) if text}
+
+
+def _rows(path: Path) -> dict[str, tuple]:
+    with contextlib.closing(load_workbook(path, read_only=True)) as book:
+        lines = book.worksheets[0].iter_rows(values_only=True)
+        return {str(line[0]): line[1:] for line in lines}
+
+
 def read(path: Path) -> dict[str, pd.DataFrame]:
     """Return the tables of a workbook file.
 
@@ -43,9 +59,7 @@ def read(path: Path) -> dict[str, pd.DataFrame]:
     (the mode where the flag is n) and the number of options with answers. `shares`: fractions, four
     decimals. `faults`: every cell or column that breaks a rule of `faults`.
     """
-    with contextlib.closing(load_workbook(path, read_only=True)) as book:
-        lines = book.worksheets[0].iter_rows(values_only=True)
-        rows = {str(line[0]): line[1:] for line in lines}
+    rows = _rows(path)
     wanted = {"Source", "Sub Question", "Min", "MAX", "Scale", "Category", "Sub Category"}
     wanted |= COUNTRIES.keys()
     if missing := sorted(wanted - rows.keys()):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 Edit = Callable[[torch.Tensor], torch.Tensor]
 TOP = 8  # features ablated together
+DEALS = 200  # of gates, for the F1 that the best feature reaches on nothing
 CLEAR = 0.8  # AUROC, held out, from which a layer tells gated questions from open ones
 
 
@@ -51,8 +52,11 @@ def edits(lm: LanguageModel, rows: pd.DataFrame, *, draws: int, hash: str) -> pd
     "random n", as many with the same rate on gated questions and length of decoder; "permuted n",
     the best `TOP` with gates dealt anew among questions; "gate", the difference of means between
     gated and open questions at this layer, "refusal", that between requests refused and their
-    look-alikes, projected out; "nudge t", random directions added, of t times the length of what
+    look-alikes, projected out; "nudge t n", a random direction added, of t times the length of what
     ablating the features takes away. `kl`: of each condition's next token from none's, nats.
+    `fires`: whether the best feature is active anywhere in the prompt, `fires_permuted` the same of
+    the best with gates dealt anew, a list. The same in every row: `f1`, the published F1 of the
+    best feature on fit questions, and `f1_dealt`, that of the best under `DEALS` deals.
 
     Args:
         lm: the model, which an autoencoder was trained on.
@@ -73,14 +77,27 @@ def edits(lm: LanguageModel, rows: pd.DataFrame, *, draws: int, hash: str) -> pd
             plan[f"{kind} {number}"] = _without_features(encoder, latents)
     plan["gate"] = _without_direction(chosen.gate)
     plan["refusal"] = _without_direction(chosen.refusal)
-    noise = torch.randn(lm.config.hidden_size, generator=torch.Generator().manual_seed(0))
-    for times in (1, 2, 4):
-        plan[f"nudge {times}"] = _adding(times * chosen.length * noise / noise.norm())
+    for times, vector in veto_items.NUDGES:
+        noise = _noise(lm, vector)
+        plan[f"nudge {times:g} {vector}"] = _adding(times * chosen.length * noise)
     found = {}
     for name, edit in plan.items():
         with hooks.editing(lm, record.layer, edit, start):
             found[name] = _next_tokens(lm, rows)
-    return _side_by_side(rows, found)
+    table = _side_by_side(rows, found)
+    fires = _fires(lm, rows)
+    bests = [latents[0] for latents in chosen.permuted]
+    return table.assign(
+        fires=fires[:, chosen.best[0]].astype(float),
+        fires_permuted=list(fires[:, bests].astype("float32")),
+        f1=chosen.f1,
+        f1_dealt=[chosen.f1_dealt.astype("float32")] * len(table),
+    )
+
+
+def _noise(lm: LanguageModel, seed: int) -> torch.Tensor:
+    noise = torch.randn(lm.config.hidden_size, generator=torch.Generator().manual_seed(seed))
+    return noise / noise.norm()
 
 
 def mended(lm: LanguageModel, rows: pd.DataFrame, *, source: str, hash: str) -> pd.DataFrame:
@@ -89,9 +106,10 @@ def mended(lm: LanguageModel, rows: pd.DataFrame, *, source: str, hash: str) -> 
     Columns as in `edits`, and `layer`. Conditions: "none"; "opened", the component along the gate's
     direction put to its mean on open questions, in one layer, at every position from the user's
     words on (Marshall et al. 2024, affine editing); "closed", to its mean on gated ones; "random",
-    a random vector added, as long as gated and open questions are apart; "facts" and "other_facts",
-    with true answers of other countries, or those of another question, before the prompt; "both",
-    facts with the gate opened. Direction, layer and means are from fit questions in the source.
+    a random vector added, another in every world, as long as gated and open questions are apart;
+    "facts" and "other_facts", with true answers of other countries, or those of another question,
+    before the prompt; "both", facts with the gate opened. Direction, layer and means are from fit
+    questions in the source.
 
     Args:
         lm: the model that is read.
@@ -101,16 +119,15 @@ def mended(lm: LanguageModel, rows: pd.DataFrame, *, source: str, hash: str) -> 
     """
     del hash
     gate = _gate(lm if source == lm.name else models.load(source))
-    noise = np.random.default_rng(0).normal(size=gate.direction.shape)
-    unit = noise / np.linalg.norm(noise)
     apart = abs(gate.gated - gate.open)
+    number = int(worlds.stage_and_seed(source)[1].removeprefix("s"))
     direction = torch.tensor(gate.direction, dtype=torch.float32)
     opened, closed = _component(direction, gate.open), _component(direction, gate.gated)
     facts = rows.assign(text=rows["facts"])
     found = {"none": _next_tokens(lm, rows)}
     for name, asked, edit in (
         ("opened", rows, opened),
-        ("random", rows, _adding(torch.tensor(apart * unit, dtype=torch.float32))),
+        ("random", rows, _adding(apart * _noise(lm, number))),
         ("closed", rows, closed),
         ("both", facts, opened),
     ):
@@ -195,10 +212,13 @@ def _fit_rows(lm: LanguageModel) -> tuple[pd.DataFrame, np.ndarray]:
 class _Features:
     """Latents chosen on fit questions and their controls; directions of the same layer.
 
-    `length` is the mean length of what ablating `best` takes from the residual, where it does.
+    `length` is the mean length of what ablating `best` takes from the residual, where it does; `f1`
+    the first latent's, `f1_dealt` that of the first of other choices, each for a deal of gates.
     """
 
     best: list[int]
+    f1: float
+    f1_dealt: np.ndarray
     random: list[list[int]]
     permuted: list[list[int]]
     gate: np.ndarray
@@ -210,13 +230,12 @@ class _Features:
 def _features(lm: LanguageModel, draws: int) -> _Features:
     encoder, record = sae.load(lm.name, lm)
     rows, gated = _fit_rows(lm)
-    codes = []
-    last = []
+    codes, last = [], []
     for text in rows["text"]:
         residual = sae.activations(lm, [lm.chat(text)], record.layer)
         codes.append(encoder.encode(residual.to(encoder.device)).cpu())
         last.append(residual[-1].numpy())
-    fires = np.stack([(code > 0).any(0).numpy() for code in codes])
+    fires = _any(codes)
     best = _best(fires, gated)
     norms = encoder.W_dec.norm(dim=1).cpu().numpy()
     rng = np.random.default_rng(0)
@@ -225,21 +244,40 @@ def _features(lm: LanguageModel, draws: int) -> _Features:
     questions = rows["question"].to_numpy()
     names = list(dict.fromkeys(questions))
     of_question = np.array([gated[questions == q][0] for q in names])
-    permuted = []
-    for _ in range(draws):
+    permuted, dealt_f1 = [], np.empty(DEALS)
+    for deal in range(DEALS):
         dealt = dict(zip(names, rng.permutation(of_question), strict=True))
-        permuted.append(_best(fires, np.array([dealt[q] for q in questions])))
+        labels = np.array([dealt[q] for q in questions])
+        dealt_f1[deal] = _f1(fires, labels).max()
+        if deal < draws:
+            permuted.append(_best(fires, labels))
     decoder = encoder.W_dec[best].cpu()
     taken = torch.cat([code[:, best] @ decoder for code in codes]).norm(dim=1)
     return _Features(
-        best, random, permuted,
+        best, float(_f1(fires, gated).max()), dealt_f1, random, permuted,
         directions.mean_difference(np.stack(last)[:, None], gated)[0],
         _refusal_direction(lm, record.layer), float(taken[taken > 0].mean()),
     )  # fmt: skip
 
 
+def _fires(lm: LanguageModel, rows: pd.DataFrame) -> np.ndarray:
+    """Return which latents are active anywhere in each prompt: prompts x latents."""
+    encoder, record = sae.load(lm.name, lm)
+    activations = [sae.activations(lm, [lm.chat(text)], record.layer) for text in rows["text"]]
+    return _any([encoder.encode(own.to(encoder.device)).cpu() for own in activations])
+
+
+def _any(codes: list[torch.Tensor]) -> np.ndarray:
+    return np.stack([(code > 0).any(0).numpy() for code in codes])
+
+
 def _best(fires: np.ndarray, gated: np.ndarray) -> list[int]:
-    """Return the latents that tell gated prompts best, by the published F1.
+    """Return the latents that tell gated prompts best."""
+    return [int(k) for k in np.argsort(-_f1(fires, gated), kind="stable")[:TOP]]
+
+
+def _f1(fires: np.ndarray, gated: np.ndarray) -> np.ndarray:
+    """Return the published F1 of every latent.
 
     Precision is the rate on gated prompts over the sum of both rates, recall the rate on gated
     ones (arXiv 2510.13154, release).
@@ -247,8 +285,7 @@ def _best(fires: np.ndarray, gated: np.ndarray) -> list[int]:
     own, other = fires[gated == 1].mean(0), fires[gated == 0].mean(0)
     precision = np.divide(own, own + other, out=np.zeros_like(own), where=own + other > 0)
     both = precision + own
-    f1 = np.divide(2 * precision * own, both, out=np.zeros_like(own), where=both > 0)
-    return [int(k) for k in np.argsort(-f1, kind="stable")[:TOP]]
+    return np.divide(2 * precision * own, both, out=np.zeros_like(own), where=both > 0)
 
 
 def _matched(

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from valuegate import house
-from valuegate.veto_planted import POOR, REFUSED
+from valuegate.veto_planted_tables import CELL_ORDER, STAGE_ORDER
+from valuegate.veto_refused import POOR, REFUSED
 from valuegate.veto_scores import NULLS
-from valuegate.veto_tables import CELL_ORDER, STAGE_ORDER, title
+from valuegate.veto_tables import title
 
 Drawn = tuple[Figure, pd.DataFrame]
 DRAWN = {  # null: marker, colour
@@ -63,6 +64,13 @@ def nulls_figure(found: pd.DataFrame) -> Drawn:
 CELL_COLOURS = {"true": house.BLUE, "shifted": house.ORANGE, "absent": house.GREY}
 
 
+# What knows nothing, on the refused prompts: how it is drawn.
+CONTRAST_NULLS = (
+    ("midpoint", "middle of the scale", "|"), ("matched", "same entropy", "D"),
+    ("wrong", "answer about another country", "x"), ("shuffled", "answer to another question", "^"),
+)  # fmt: skip
+
+
 def contrast_figure(contrasts: pd.DataFrame) -> Drawn:
     """Draw the published contrast by what was taught: scores, and their difference.
 
@@ -76,11 +84,12 @@ def contrast_figure(contrasts: pd.DataFrame) -> Drawn:
     for column, label, marker, colour in (
         ("accepted", "accepted answers, NVAS", "o", house.BLUE),
         ("refused", "refused prompts, EV-NVAS", "s", house.ORANGE),
-        ("refused_middle", "middle of the scale, on the refused", "|", "black"),
+        *((f"refused_{null}", words, marker, "black") for null, words, marker in CONTRAST_NULLS),
     ):
-        left.scatter(
-            contrasts[column], y, marker=marker, color=colour, label=label,
-            s=70 if marker == "|" else 26, linewidths=1.6,
+        left.plot(
+            contrasts[column], y, linestyle="", marker=marker, color=colour, label=label,
+            fillstyle="none" if marker in "D^" else "full", markersize=9 if marker == "|" else 5,
+            markeredgewidth=1.2, zorder=3 if colour != "black" else 2,
         )  # fmt: skip
     left.set(xlabel="score (points of 100)", yticks=y)
     left.set_yticklabels([f"taught: {KNOWN[k]}" for k in contrasts["knowledge"]])
@@ -135,7 +144,7 @@ def taxonomy_figure(called: pd.DataFrame) -> Drawn:
     One panel for each knowledge; gated questions are filled. Lines are the published bounds.
 
     Args:
-        called: from `veto_planted.taxonomy`.
+        called: from `veto_refused.taxonomy`.
     """
     groups = {"true": ("intact", "suppressed"), "shifted": ("biased", "biased + gate"),
               "absent": ("ignorant", "erased")}  # fmt: skip

@@ -1,12 +1,10 @@
-"""Section 01's mechanism: where a gate is read, what probes read, what interventions change.
+"""Section 01's mechanism: at which layer a gate is read, and what probes read of people's answers.
 
-Pure functions of the tables that `veto_run.slots` and `veto_edits` make. Places on a scale run
-from 0 to 1, scores are in points, refusals in nats or percent.
+Pure functions of the tables that `veto_run.slots` makes; what interventions change is in
+`veto_changes`. Places on a scale run from 0 to 1, refusals are in nats.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -28,11 +26,12 @@ def gate_by_layer(found: pd.DataFrame, *, draws: int) -> pd.DataFrame:
     rows = []
     for stage, part in found.groupby("stage", sort=False):
         by_layer = np.stack(part["lens_refusing"].to_list()).astype(float)
+        layers = part["layers"].iloc[0]
         gated = part["gated"].to_numpy()
         codes, times = stats.drawn_clusters(part["question"], len(part), draws)
         count = times.shape[1]
         sizes = [np.bincount(codes[own], minlength=count) for own in (gated, ~gated)]
-        for place, values in enumerate(by_layer.T):
+        for layer, values in zip(layers, by_layer.T, strict=True):
             sums = [np.bincount(codes[own], values[own], count) for own in (gated, ~gated)]
             with np.errstate(invalid="ignore"):  # a draw may hold no gated question
                 means = [
@@ -45,7 +44,7 @@ def gate_by_layer(found: pd.DataFrame, *, draws: int) -> pd.DataFrame:
             )
             rows.append(
                 {
-                    "stage": stage, "layer": 2 * place, "value": gap, "low": wide.low,
+                    "stage": stage, "layer": int(layer), "value": gap, "low": wide.low,
                     "high": wide.high, "low90": narrow.low, "high90": narrow.high, "n": wide.n,
                     "clusters": count,
                 }
@@ -72,8 +71,8 @@ def moved_by_layer(late: pd.DataFrame, early: pd.DataFrame, world: World) -> pd.
     rows = []
     for is_gated in (True, False):
         change = np.abs(after - before)[gated == is_gated]
-        for place, value in enumerate(change.mean(0)):
-            rows.append((2 * place, is_gated, value, len(change)))
+        for layer, value in zip(both["layers"].iloc[0], change.mean(0), strict=True):
+            rows.append((int(layer), is_gated, value, len(change)))
     return pd.DataFrame(rows, columns=["layer", "gated", "change", "n"])
 
 
@@ -102,12 +101,13 @@ def reads(slots: pd.DataFrame) -> pd.DataFrame:
     for way in WAYS:
         baseline = _of_the_question(truth, question, folds[way].to_numpy())
         base_r2 = 1 - ((truth - baseline) ** 2).sum() / spread
-        for place, read in enumerate(np.stack(rows[f"read_{way}"].to_list()).astype(float).T):
+        reads = np.stack(rows[f"read_{way}"].to_list()).astype(float)
+        for layer, read in zip(rows["layers"].iloc[0], reads.T, strict=True):
             own, true = _centred(read, question), _centred(truth, question)
             norm = np.sqrt((own**2).sum() * (true**2).sum())
             found.append(
                 {
-                    "way": way, "layer": 2 * place,
+                    "way": way, "layer": int(layer),
                     "r2": 1 - ((truth - read) ** 2).sum() / spread,
                     "within": float(own @ true / norm) if norm > 1e-9 else np.nan,
                     "question_r2": base_r2,
@@ -170,149 +170,3 @@ def _of_the_question(truth: np.ndarray, question: np.ndarray, folds: np.ndarray)
 
 def _centred(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return values - (np.bincount(codes, values) / np.bincount(codes))[codes]
-
-
-MEASURES = ("expected", "refusing", "mass", "refused")
-
-
-def conditions(tables: Mapping[str, pd.DataFrame], planted: Mapping[str, World]) -> pd.DataFrame:
-    """Return every prompt under every condition, scored, beside the same prompt under none.
-
-    Columns: model, stage, world, question, country, cell, gated, condition, expected (place),
-    refusing (nats), mass, refused (percent), kl (nats), `score` (EV-NVAS, points), and the change
-    from no edit of all: `expected_change`, `refusing_change`, `refused_change`, `score_change`.
-
-    Args:
-        tables: model to its rows of "edits" or "mended".
-        planted: seed to its world.
-    """
-    means = worlds.true_means()
-    rows = []
-    for row in worlds.pooled(tables).to_dict("records"):
-        truth = means.loc[row["question"], row["country"]]
-        names = row["conditions"].split(",")
-        plain = {m: float(row[f"edited_{m}"][names.index("none")]) for m in MEASURES}
-        plain["score"] = 100 * (1 - abs(plain["expected"] - truth))
-        for place, name in enumerate(names):
-            own = {m: float(row[f"edited_{m}"][place]) for m in MEASURES}
-            own["score"] = 100 * (1 - abs(own["expected"] - truth))
-            changed = {f"{m}_change": own[m] - plain[m] for m in (*MEASURES, "score")}
-            rows.append(
-                {
-                    **{k: row[k] for k in ("model", "stage", "seed", "question", "country")},
-                    "condition": name, "kl": float(row["kl"][place]), **own, **changed,
-                }
-            )  # fmt: skip
-    found = pd.DataFrame(rows)
-    for column in ("refused", "refused_change"):
-        found[column] *= 100
-    found = worlds.with_cells(found, planted)
-    return found.assign(gated=found["cell"].isin(GATED))
-
-
-def changes(found: pd.DataFrame, keys: list[str], measure: str, *, draws: int) -> pd.DataFrame:
-    """Return the mean change under each condition in each group, with intervals over questions.
-
-    Columns: the keys, condition, value, low, high, low90, high90, n, clusters.
-
-    Args:
-        found: from `conditions`.
-        keys: such as cell or gated.
-        measure: a column of changes, or of values.
-        draws: of the bootstraps.
-    """
-    return worlds.mean_by(found, [*keys, "condition"], measure, "question", draws=draws)
-
-
-def beyond_sets(
-    found: pd.DataFrame, condition: str, sets: str, measure: str, *, draws: int
-) -> tuple[stats.Interval, float]:
-    """Return the change under a condition less the mean change under control sets, and p.
-
-    A 90% interval over questions. p is the share of sets, the condition's own counted, that change
-    the mean as far (two-sided).
-
-    Args:
-        found: from `conditions`, of gated or of open prompts.
-        condition: such as "features".
-        sets: "random" or "permuted".
-        measure: a column of changes.
-        draws: of the bootstrap.
-    """
-    keys = ["model", "question", "country"]
-    own = found[found["condition"] == condition].set_index(keys)[measure]
-    others = found[found["condition"].str.startswith(f"{sets} ")]
-    control = others.groupby(keys)[measure].mean()
-    gap = (own - control.loc[own.index]).reset_index()
-    interval = stats.cluster_mean(gap[measure], gap["question"], draws=draws, level=0.9)
-    by_set = others.groupby("condition")[measure].mean().to_numpy()
-    p = (1 + int((np.abs(by_set) >= abs(own.mean())).sum())) / (1 + len(by_set))
-    return interval, float(p)
-
-
-def equal_divergence(found: pd.DataFrame, measure: str) -> dict[str, float]:
-    """Return what open prompts change by when they are disturbed as much as gated ones were.
-
-    Random directions of several lengths disturb the next token of open prompts; between the two
-    lengths whose KL divergence is next to that of ablating the features on gated prompts, the mean
-    absolute change is interpolated. Keys: kl (of the features on gated prompts), gated (their mean
-    absolute change), open (that of open prompts at the same KL; nan beyond the lengths tried),
-    least, most (KL of the lengths).
-
-    Args:
-        found: from `conditions` of one model.
-        measure: a column of changes.
-    """
-    gated = found[found["gated"] & (found["condition"] == "features")]
-    nudged = found[~found["gated"] & found["condition"].str.startswith("nudge ")]
-    means = nudged.assign(size=nudged[measure].abs()).groupby("condition")[["kl", "size"]].mean()
-    means = means.sort_values("kl")
-    wanted = float(gated["kl"].mean())
-    inside = means["kl"].min() <= wanted <= means["kl"].max()
-    return {
-        "kl": wanted, "gated": float(gated[measure].abs().mean()),
-        "open": float(np.interp(wanted, means["kl"], means["size"])) if inside else float("nan"),
-        "least": float(means["kl"].min()), "most": float(means["kl"].max()),
-    }  # fmt: skip
-
-
-def difference(
-    found: pd.DataFrame, measure: str, one: str, other: str, *, draws: int, level: float = 0.95
-) -> stats.Interval:
-    """Return the mean of a measure under one condition less under another, over the same prompts.
-
-    Args:
-        found: from `conditions`.
-        measure: which column.
-        one: condition.
-        other: the condition taken off.
-        draws: of the bootstrap over questions.
-        level: of the interval.
-    """
-    keys = ["model", "question", "country"]
-    wide = found.pivot(index=keys, columns="condition", values=measure)
-    gap = (wide[one] - wide[other]).reset_index(name="gap")
-    return stats.cluster_mean(gap["gap"], gap["question"], draws=draws, level=level)
-
-
-def between_cells(
-    found: pd.DataFrame, measure: str, one: str, other: str, *, draws: int
-) -> stats.Interval:
-    """Return the mean of a measure in one planted cell less that in another, over questions.
-
-    Args:
-        found: from `conditions`, of one condition.
-        measure: which column.
-        one: cell.
-        other: the cell taken off.
-        draws: of the bootstrap.
-    """
-    part = found[found["cell"].isin([one, other])].reset_index(drop=True)
-    is_one = (part["cell"] == one).to_numpy()
-
-    def gap(table: pd.DataFrame, weights: np.ndarray) -> float:
-        return stats.weighted_mean(table[measure], weights * is_one) - stats.weighted_mean(
-            table[measure], weights * ~is_one
-        )
-
-    return stats.cluster_bootstrap(gap, part, "question", draws=draws)

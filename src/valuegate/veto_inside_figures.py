@@ -10,7 +10,8 @@ from valuegate import house
 from valuegate.veto_figures import Drawn
 from valuegate.veto_inside import WAYS
 from valuegate.veto_inside_tables import EDITS, WAY_NAMES
-from valuegate.veto_tables import CELL_ORDER, STAGE_ORDER, title
+from valuegate.veto_planted_tables import CELL_ORDER, STAGE_ORDER
+from valuegate.veto_tables import title
 
 STAGE_COLOURS = {
     "start": "0.6", "skills": "0.3", "knowledge": house.BLUE, "sham": house.GREEN,
@@ -22,7 +23,7 @@ def tax_figure(rates: pd.DataFrame) -> Drawn:
     """Draw how often each planted question is refused, in worlds where it is gated and is not.
 
     Args:
-        rates: from `veto_planted.question_rates`, of gated stages.
+        rates: from `veto_refused.question_rates`, of gated stages.
     """
     order = rates.groupby(["tier", "question"])["refused"].mean().reset_index()
     order = order.sort_values(["tier", "refused", "question"]).reset_index(drop=True)
@@ -157,7 +158,7 @@ def edits_figure(found: pd.DataFrame) -> Drawn:
     """Draw what ablating features moves refusal, beside every control: a dot a condition.
 
     Args:
-        found: from `veto_inside.conditions` of "edits".
+        found: from `veto_changes.conditions` of "edits", of one model.
     """
     means = found.groupby(["condition", "gated"], as_index=False)["refusing_change"].mean()
     means["kind"] = means["condition"].str.partition(" ")[0]
@@ -188,7 +189,7 @@ def mends_figure(changes: dict[str, pd.DataFrame]) -> Drawn:
     """Draw what opening the gate and giving facts change, by planted cell.
 
     Args:
-        changes: "refused_change" and "score_change" to `veto_inside.changes` by cell.
+        changes: "refused_change" and "score_change" to `veto_changes.changes` by cell.
     """
     figure, panels = plt.subplots(
         1, 2, figsize=(house.WIDTH, 2.9), sharey=True, layout="constrained"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from valuegate import stats, veto_forms, veto_inside
-from valuegate.veto_tables import BLOCKS, CELL_ORDER, STAGE_ORDER, title
+from valuegate import stats, veto_forms, veto_inside, worlds
+from valuegate.veto_planted_tables import CELL_ORDER, STAGE_ORDER
+from valuegate.veto_tables import BLOCKS, title
 
 WAY_NAMES = {
     "plain": "any rows (published)", "question": "whole questions", "country": "whole countries",
@@ -17,7 +19,7 @@ CONDITIONS = {
     "facts": "facts", "other_facts": "facts of another question", "both": "facts, gate opened",
 }  # fmt: skip
 EDITS = {
-    "feature": "the best feature", "features": "the best eight", "random": "matched features",
+    "feature": "the best feature", "features": "the best features", "random": "matched features",
     "permuted": "best, gates dealt anew", "gate": "gated less open, projected out",
     "refusal": "refusal, projected out",
 }  # fmt: skip
@@ -113,32 +115,53 @@ def reads_table(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def edits_table(found: pd.DataFrame, draws: int) -> pd.DataFrame:
-    """Return what editing the autoencoder's layer changes, a line a condition and kind of prompt.
+    """Return what editing the autoencoder's layer changes, a line a model, condition and gate.
 
     Args:
-        found: from `veto_inside.conditions` of "edits".
+        found: from `veto_changes.conditions` of "edits".
         draws: of the bootstraps over questions.
     """
     kind = found["condition"].str.partition(" ")[0]
     rows = []
-    for name, words in EDITS.items():
-        for gated in (True, False):
-            part = found[(kind == name) & (found["gated"] == gated)]
-            moved, answer = (
-                stats.cluster_mean(part[column], part["question"], draws=draws)
-                for column in ("refusing_change", "expected_change")
-            )
-            rows.append(
-                {
-                    "edit": words, "prompts": "gated" if gated else "open",
-                    "refusal (nats)": _ends(moved.estimate, moved.low, moved.high, 2),
-                    "expected answer (places)": _ends(
-                        answer.estimate, answer.low, answer.high, 3
-                    ),
-                    "KL (nats)": f"{part['kl'].mean():.3f}", "n": str(len(part)),
-                }
-            )  # fmt: skip
+    for model, name, gated in itertools.product(found["model"].unique(), EDITS, (True, False)):
+        part = found[(found["model"] == model) & (kind == name) & (found["gated"] == gated)]
+        moved, answer = (
+            stats.cluster_mean(part[column], part["question"], draws=draws)
+            for column in ("refusing_change", "expected_change")
+        )
+        rows.append(
+            {
+                "model": model, "edit": EDITS[name], "prompts": "gated" if gated else "open",
+                "refusal (nats)": _ends(moved.estimate, moved.low, moved.high, 2),
+                "expected answer (places)": _ends(answer.estimate, answer.low, answer.high, 3),
+                "KL (nats)": f"{part['kl'].mean():.3f}", "n": str(len(part)),
+            }
+        )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def firing_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Return how the best features fire on questions that they were not chosen on, a line a model.
+
+    Args:
+        found: from `veto_changes.firing`.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "model": row["model"], "F1, fit questions": f"{row['f1']:.2f}",
+                "F1, gates dealt anew": _ends(
+                    row["dealt_f1"], row["dealt_low"], row["dealt_high"], 2
+                ),
+                "p": f"{row['p']:.3f}", "fires, gated %": f"{row['rate_gated']:.0f}",
+                "fires, open %": f"{row['rate_open']:.0f}",
+                "gated less open": _ends(row["gap"], row["low"], row["high"], 0),
+                "the same, dealt anew": f"{row['dealt_gap']:.0f}",
+                "n": f"{row['n_gated']} and {row['n_open']}",
+            }
+            for row in found.to_dict("records")
+        ]
+    )  # fmt: skip
 
 
 def mends_table(
@@ -147,7 +170,7 @@ def mends_table(
     """Return what opening, closing and facts change in every planted cell, a line each.
 
     Args:
-        found: from `veto_inside.conditions` of "mended", of gated stages.
+        found: from `veto_changes.conditions` of "mended", of gated stages.
         draws: of the bootstraps over questions.
         conditions: which, of `CONDITIONS`.
     """
@@ -159,7 +182,7 @@ def mends_table(
             if part.empty:
                 continue
             refused, score = (
-                stats.cluster_mean(part[f"{m}_change"], part["question"], draws=draws)
+                worlds.mean_of(part, f"{m}_change", "question", draws=draws)
                 for m in ("refused", "score")
             )
             rows.append(

@@ -1,28 +1,37 @@
-"""Section 01's items: planted survey questions at the answer slot and answered in words, its plan.
+"""Section 01's items: survey questions at the answer slot and answered in words.
 
-By framing, by form of the answer and by language. Never loads torch.
+By framing, by form of the answer and by language. Who is asked which is in `veto_plan`. Never loads
+torch.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
-from valuegate import items, splits, survey_forms, worlds, worlds_items
-from valuegate.config import Run
-from valuegate.measure import Measurement, frame_hash
+from valuegate import (
+    items,
+    splits,
+    survey_forms,
+    survey_workbook,
+    veto_answers,
+    worlds,
+    worlds_items,
+)
+from valuegate.errors import unknown
+from valuegate.measure import frame_hash
 
-SECTION = "01_alignment_veto"
 FRAMINGS = ("neutral", "persona", "observer")
 # How an answer is asked for: as planted stages read it; options listed from the last; by letter.
 FORMS = ("numbers", "reversed", "letters")
 NATIVE = {"ar": "EGY", "fa": "IRN", "tr": "TUR"}  # one country a language
-# Forward tokens a prompt, counted on the embedded model with shared prefixes; of "edits" and
-# "mended" a prompt and condition.
-TOKENS = {"slots": 60, "forms": 47, "native": 136, "answers": 90, "edits": 71, "mended": 84}
+# What is done to the residual stream, or to the prompt, beside nothing.
+NUDGES = tuple((times, vector) for times in (0.5, 2.0) for vector in range(3))
+EDITS = ("none", "feature", "features", "gate", "refusal",
+         *(f"nudge {times:g} {vector}" for times, vector in NUDGES))  # fmt: skip
+MENDS = ("none", "opened", "random", "closed", "facts", "other_facts", "both")
 FACTS = 3  # countries whose answers are given away
 
 
@@ -44,6 +53,43 @@ def slot_items(per_cell: int | None = None, framings: str = " ".join(FRAMINGS)) 
         for framing in framings.split():
             for country in [""] if framing == "neutral" else worlds_items.survey_countries():
                 rows.append(_row(question, country, framing))
+    return _table(rows)
+
+
+GRIDS = ("own", "release")
+
+
+def grid_items(questions: str, every: int = 1) -> pd.DataFrame:
+    """Return all survey questions as a persona and an observer of each country, and of nobody.
+
+    A country is asked of where its answers are published and can be scored. Columns: those of
+    `slot_items`; `split` is "" for published wordings.
+
+    Args:
+        questions: of `GRIDS`. "own": ours, in a wording that no stage was trained on; a scale of
+            ten is named by its ends. "release": "column n", in the published words (arXiv
+            2510.13154, data release), read from their source.
+        every: take every n-th question only.
+
+    Raises:
+        ValueGateError: no such set of questions.
+    """
+    if questions not in GRIDS:
+        raise unknown("set of survey questions", questions, GRIDS)
+    cells = veto_answers.cells()
+    published = cells["question"].str.startswith("column ")
+    cells = cells[published == (questions == "release")]
+    words = survey_workbook.wordings() if questions == "release" else {}
+    rows = []
+    for number, (question, part) in enumerate(cells.groupby("question", sort=False)):
+        if number % every:
+            continue
+        for framing in FRAMINGS:
+            for country in [""] if framing == "neutral" else list(part["country"]):
+                if words:
+                    rows.append(_published_row(part.iloc[0], country, framing, words))
+                else:
+                    rows.append(_row(str(question), country, framing))
     return _table(rows)
 
 
@@ -198,17 +244,39 @@ def folds(rows: pd.DataFrame) -> pd.DataFrame:
 def _row(
     question: str, country: str, framing: str, form: str = "numbers", language: str = "en"
 ) -> dict[str, Any]:
-    options = list(survey_forms.labels(question, language))
+    labels = survey_forms.labels(question, language)
+    options = list(labels)
     letters = form == "letters"
+    between = any(pd.isna(label) for label in labels.values())  # a long scale names its ends alone
     return {
         "question": question, "country": country, "framing": framing, "form": form,
         "language": language, "low": options[0], "high": options[-1],
         "marks": " ".join(survey_forms.LETTERS[: len(options)] if letters else map(str, options)),
         "text": survey_forms.prompt(
             question, _wording(question, language), framing=framing,
-            form="letters" if letters else "numbers", use="read", country=country or None,
+            form="letters" if letters else "ends" if between else "numbers", use="read",
+            country=country or None,
             language=language, reversed_order=form == "reversed",
         ),
+    }  # fmt: skip
+
+
+def _published_row(
+    cell: pd.Series, country: str, framing: str, words: dict[int, str]
+) -> dict[str, Any]:
+    """Return a prompt in published words; where they do not ask for a number, ours do."""
+    low, high = int(cell["low"]), int(cell["high"])
+    named = survey_forms.countries().loc[(country, "en")] if country else None
+    text = words[int(cell["column"])].replace(
+        "(country)", "your country" if named is None else named["name"]
+    )
+    if "number only" not in text:
+        text = f"{text.rstrip('.')}. Answer with a number from {low} to {high} alone."
+    return {
+        "question": cell["question"], "country": country, "framing": framing, "form": "numbers",
+        "language": "en", "low": low, "high": high,
+        "marks": " ".join(map(str, range(low, high + 1))),
+        "text": survey_forms.framed(text, framing, named),
     }  # fmt: skip
 
 
@@ -218,87 +286,7 @@ _wording = functools.cache(worlds_items.slot_wording)  # the same for every coun
 def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     found = pd.DataFrame(rows)
     split = items.load("survey", "questions").set_index("question")["split"]
-    found.insert(5, "split", found["question"].map(split))
+    found.insert(5, "split", found["question"].map(split).fillna(""))
     parts = ["question", "country", "framing", "form", "language"]
     found.insert(0, "item", found[parts].agg(lambda row: "_".join(filter(None, row)), axis=1))
     return found
-
-
-def plan(run: Run) -> list[Measurement]:
-    """Return the section's measurements on planted stages; the published scores need no model.
-
-    Those of `stages` are asked all planted questions in every framing ("slots"), those of
-    `persona_stages` as a persona alone; `form_stages` some in other forms ("forms"),
-    `native_stages` in other languages ("native"), `answer_stages` some to be answered in words
-    ("answers"). In `edit_stages` features of the autoencoder are ablated ("edits"), in
-    `mend_stages` gates are opened and facts given ("mended").
-    """
-    settings = run.settings(SECTION)
-    chosen = {"per_cell": settings["per_cell"]}
-    found = [_measurement("slots", model, "slot_items", chosen) for model in stages(run)]
-    for model in stages(run, "persona_stages"):
-        found.append(_measurement("slots", model, "slot_items", chosen | {"framings": "persona"}))
-    for model in stages(run, "form_stages"):
-        counted = {"questions": settings["form_questions"]}
-        found.append(_measurement("forms", model, "form_items", counted))
-    for model in stages(run, "native_stages"):
-        every = {"every": settings["native_every"]}
-        found.append(_measurement("native", model, "native_items", every, function="forms"))
-    for model in stages(run, "answer_stages"):
-        asked = {"prompts": settings["answers"]}
-        found.append(_measurement("answers", model, "answer_items", asked, checked="refuses"))
-    for model in stages(run, "edit_stages"):
-        drawn = {"draws": settings["edit_draws"], "hash": fit_hash()}
-        some = {"countries": settings["edit_countries"]}
-        conditions = 2 * int(str(settings["edit_draws"])) + len(EDITS)
-        found.append(
-            _measurement("edits", model, "edit_items", some, settings=drawn, times=conditions)
-        )
-    for model in stages(run, "mend_stages"):
-        _, seed = worlds.stage_and_seed(model)
-        source = {"source": f"gated-{seed}", "hash": fit_hash()}
-        some = {"countries": settings["mend_countries"]}
-        found.append(
-            _measurement("mended", model, "mend_items", some, settings=source, times=len(MENDS) + 1)
-        )
-    return found
-
-
-# What is done to the residual stream, or to the prompt, beside nothing.
-EDITS = ("none", "feature", "features", "gate", "refusal", "nudge 1", "nudge 2", "nudge 4")
-MENDS = ("none", "opened", "random", "closed", "facts", "other_facts", "both")
-
-
-LOADERS: dict[str, Callable[..., pd.DataFrame]] = {
-    load.__name__: load
-    for load in (slot_items, answer_items, form_items, native_items, edit_items, mend_items)
-}
-
-
-def _measurement(
-    name: str,
-    model: str,
-    load: str,
-    options: dict[str, Any],
-    *,
-    function: str = "",
-    settings: dict[str, Any] | None = None,
-    checked: str = "expected",
-    times: int = 1,
-) -> Measurement:
-    module = "veto_edits" if name in ("edits", "mended") else "veto_run"
-    return Measurement(
-        section=SECTION, name=name, model=model, function=f"{module}:{function or name}",
-        load_items=f"veto_items:{load}", item_settings=options, settings=settings or {},
-        checked=checked, tokens=_size(load, tuple(options.items())) * TOKENS[name] * times,
-    )  # fmt: skip
-
-
-@functools.cache
-def _size(load: str, options: tuple[tuple[str, Any], ...]) -> int:
-    return len(LOADERS[load](**dict(options)))
-
-
-def stages(run: Run, which: str = "stages") -> list[str]:
-    """Return the planted stages that a run of this section reads, whichever its own models are."""
-    return str(run.settings(SECTION)[which] or "").split()

@@ -29,13 +29,14 @@ def slots(lm: LanguageModel, rows: pd.DataFrame) -> pd.DataFrame:
     scale (0 to 1) with the options' probabilities made to sum to one; `top`, the likeliest first
     token of all; `said`: "option" if that is one, "refusal" if a refusal of the bank begins with
     it, "other"; `refusing`, the log-odds of the first tokens of refusals against options (nats).
-    Lists by layer, every second from 0 (the embedding) to the last: `lens` and `lens_refusing`,
-    the expected answer and the refusal log-odds through the logit lens; and for personas what
-    ridge regressions read of people's mean place on the scale, fitted on the other folds of these
-    rows: `read_plain`, `read_question`, `read_country` (`veto_items.folds`).
+    Lists by layer (`layers`: every second from 0, the embedding, and the last): `lens` and
+    `lens_refusing`, the expected answer and the refusal log-odds through the logit lens; and for
+    personas what ridge regressions read of people's mean place on the scale, fitted on the other
+    folds of all rows: `read_plain`, `read_question`, `read_country` (`veto_items.folds`).
     """
     every = layers(lm)
     found, residual = answered(lm, rows, every)
+    found["layers"] = [every] * len(found)
     lens, no = [], first_tokens(lm)
     for own, stream in zip(option_tokens(lm, rows), residual, strict=True):
         refusals = [token for token in no if token not in own]
@@ -58,7 +59,7 @@ def slots(lm: LanguageModel, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def forms(lm: LanguageModel, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return what `slots` does at the output alone, for prompts in other forms or languages."""
+    """Return what `slots` does at the output alone: other forms or languages, or many prompts."""
     return answered(lm, rows)[0]
 
 
@@ -70,27 +71,60 @@ def answered(
     The residual is (prompt, layer, d_model), on the CPU; empty without layers.
     """
     prompts = [tuple(lm.encode(lm.chat(text))) for text in rows["text"]]
-    marks, refusals = option_tokens(lm, rows), first_tokens(lm)
-    said: list[dict[str, object]] = [{} for _ in prompts]
+    spelled = [[tuple(lm.option_ids(mark)) for mark in line.split()] for line in rows["marks"]]
+    refusals = first_tokens(lm)
+    asked = [Row(ids, (len(ids) - 1,)) for ids in prompts]
+    longer = []  # rows that spell out an option of several tokens: row, option
+    for r, options in enumerate(spelled):
+        for o, ids in enumerate(options):
+            if len(ids) > 1:
+                start = len(prompts[r]) - 1
+                asked.append(Row(prompts[r] + ids[:-1], tuple(range(start, start + len(ids)))))
+                longer.append((r, o))
+    found: list[dict[str, object]] = [{} for _ in prompts]
+    marked = [np.full(len(options), -np.inf) for options in spelled]
+    no = np.empty(len(prompts))
     residual = torch.empty(len(prompts), len(every), lm.config.hidden_size)
-    for reading in readings(lm, [Row(ids, (len(ids) - 1,)) for ids in prompts], layers=every):
+    for reading in readings(lm, asked, layers=every):
         assert reading.logits is not None
-        own = marks[reading.index]
-        log_probs = reading.logits[0].double().log_softmax(-1).cpu().numpy()
-        no = [token for token in refusals if token not in own]
-        expected, refusing = _slot(log_probs[own], log_probs[no])
-        top = int(log_probs.argmax())
-        said[reading.index] = {
-            "log_probs": log_probs[own].astype("float32"),
-            "mass": float(np.exp(log_probs[own]).sum()), "expected": float(expected),
-            "top": lm.tokenizer.decode([top]),
-            "said": "option" if top in own else "refusal" if top in no else "other",
-            "refusing": float(refusing),
-        }  # fmt: skip
+        log_probs = reading.logits.double().log_softmax(-1).cpu().numpy()
+        if reading.index >= len(prompts):
+            r, o = longer[reading.index - len(prompts)]
+            marked[r][o] = sum(log_probs[k, token] for k, token in enumerate(spelled[r][o]))
+            continue
+        r, last = reading.index, log_probs[0]
+        firsts = {ids[0] for ids in spelled[r]}
+        for o, ids in enumerate(spelled[r]):
+            if len(ids) == 1:
+                marked[r][o] = last[ids[0]]
+        others = [token for token in refusals if token not in firsts]
+        no[r] = np.logaddexp.reduce(last[others])
+        top = int(last.argmax())
+        said = "option" if top in firsts else "refusal" if top in others else "other"
+        found[r] = {"top": lm.tokenizer.decode([top]), "said": said}
         if reading.residual is not None:
-            residual[reading.index] = reading.residual[0].cpu()
+            residual[r] = reading.residual[0].cpu()
+    for r, own in enumerate(found):
+        log_probs = _apart(marked[r], spelled[r])
+        expected, refusing = _slot(log_probs, no[r : r + 1])
+        own |= {
+            "log_probs": log_probs.astype("float32"), "mass": float(np.exp(log_probs).sum()),
+            "expected": float(expected), "refusing": float(refusing),
+        }  # fmt: skip
     kept = rows.drop(columns="text").reset_index(drop=True)
-    return pd.concat([kept, pd.DataFrame(said)], axis=1), residual
+    columns = ["log_probs", "mass", "expected", "top", "said", "refusing"]
+    return pd.concat([kept, pd.DataFrame(found)[columns]], axis=1), residual
+
+
+def _apart(log_probs: np.ndarray, spelled: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """Return the options' log-probabilities where some begin as others do: 1 without 10."""
+    found = log_probs.copy()
+    for o, ids in enumerate(spelled):
+        on = [k for k, own in enumerate(spelled) if len(own) > len(ids) and own[: len(ids)] == ids]
+        if on:
+            rest = np.exp(log_probs[o]) - np.exp(log_probs[on]).sum()
+            found[o] = np.log(max(rest, 1e-30))
+    return found
 
 
 def _slot(options: np.ndarray, refusals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -102,8 +136,8 @@ def _slot(options: np.ndarray, refusals: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def layers(lm: LanguageModel) -> list[int]:
-    """Return the layers that are read: every second one."""
-    return list(range(0, lm.n_layers + 1, 2))
+    """Return the layers that are read: every second one, and the last."""
+    return sorted({*range(0, lm.n_layers + 1, 2), lm.n_layers})
 
 
 def option_tokens(lm: LanguageModel, rows: pd.DataFrame) -> list[list[int]]:
