@@ -6,6 +6,7 @@ Pure functions of `veto_answers.scored`. Tiers are rebuilt from the paper's topi
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
@@ -122,22 +123,19 @@ def grid_table(found: pd.DataFrame, follows: pd.DataFrame) -> pd.DataFrame:
         model, framing, tier = cast("tuple[str, str, str]", key)
         own = part.set_index("measure").to_dict("index")
         fit = slope.get((model, framing)) if tier == "all" else None
-        score = own["score"]
         rows.append(
             {
                 "model": model, "asked as": framing, "tier": TIERS[tier],
                 "refused %": f"{own['refused']['value']:.0f}",
                 "mass": f"{own['mass']['value']:.2f}",
                 "NVAS, answered": f"{own['top_score']['value']:.0f}" if "top_score" in own else "",
-                "EV-NVAS": f"{score['value']:.1f} ({score['low']:.1f} to {score['high']:.1f})",
+                "EV-NVAS": _ends(own["score"], "value", 1),
                 **{
                     words: f"{own[null]['value']:.1f}" if null in own else ""
                     for null, words in veto_answers.NULLS.items()
                 },
-                "slope": ""
-                if fit is None
-                else f"{fit['slope']:.2f} ({fit['low']:.2f} to {fit['high']:.2f})",
-                "n": f"{score['n']:,}/{score['clusters']}",
+                "slope": "" if fit is None else _ends(fit, "slope", 2),
+                "n": f"{own['score']['n']:,}/{own['score']['clusters']}",
             }
         )  # fmt: skip
     table = pd.DataFrame(rows)
@@ -157,18 +155,24 @@ def mass_table(found: pd.DataFrame, by: str) -> pd.DataFrame:
     """
     rows = []
     for row in found.to_dict("records"):
-        value = f"{row['contrast']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
         rows.append(
             {
                 by: row[by], "options hold": f"{row['least_mass']:g} or more",
                 "refused prompts": f"{row['n_refused']}",
-                "EV-NVAS": _number(row["refused"]), "same entropy": _number(row["refused_matched"]),
-                "NVAS, accepted": _number(row["accepted"]),
-                "refused less accepted": "" if np.isnan(row["contrast"]) else value,
+                "EV-NVAS": _number(row["refused"], 1),
+                "same entropy": _number(row["refused_matched"], 1),
+                "NVAS, accepted": _number(row["accepted"], 1),
+                "refused less accepted": _ends(row, "contrast", 1),
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _number(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:.1f}"
+def _number(value: float, places: int) -> str:
+    return "" if np.isnan(value) else f"{value:.{places}f}"
+
+
+def _ends(row: Mapping[str, float], value: str, places: int) -> str:
+    """Return a value with its interval; without, where there are too few questions for one."""
+    ends = [_number(row[name], places) for name in ("low", "high")]
+    return _number(row[value], places) + (f" ({ends[0]} to {ends[1]})" if all(ends) else "")
