@@ -16,6 +16,7 @@ from valuegate import stats, veto_answers, veto_countries
 
 TIERS = {"all": "all", "T1": "benign", "T2": "moderate", "T3": "sensitive"}
 ASKED = ("persona", "observer")
+SHOWN = ("midpoint", "matched", "wrong", "others_mean")
 
 
 def means(found: pd.DataFrame, *, draws: int) -> pd.DataFrame:
@@ -111,7 +112,9 @@ def contrasts(found: pd.DataFrame, *, draws: int, masses: tuple[float, ...]) -> 
 
 
 def grid_table(found: pd.DataFrame, follows: pd.DataFrame) -> pd.DataFrame:
-    """Return a model's answers beside their nulls, a line a framing and tier, as text.
+    """Return models' answers beside their nulls, a line a framing and tier, as text.
+
+    Without the model's name where there is one model.
 
     Args:
         found: from `means`.
@@ -131,8 +134,8 @@ def grid_table(found: pd.DataFrame, follows: pd.DataFrame) -> pd.DataFrame:
                 "NVAS, answered": f"{own['top_score']['value']:.0f}" if "top_score" in own else "",
                 "EV-NVAS": _ends(own["score"], "value", 1),
                 **{
-                    words: f"{own[null]['value']:.1f}" if null in own else ""
-                    for null, words in veto_answers.NULLS.items()
+                    veto_answers.NULLS[null]: f"{own[null]['value']:.1f}" if null in own else ""
+                    for null in SHOWN
                 },
                 "slope": "" if fit is None else _ends(fit, "slope", 2),
                 "n": f"{own['score']['n']:,}/{own['score']['clusters']}",
@@ -141,9 +144,9 @@ def grid_table(found: pd.DataFrame, follows: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     order = pd.MultiIndex.from_frame(table[["asked as", "tier"]])
     ranks = {pair: n for n, pair in enumerate(itertools.product(ASKED, TIERS.values()))}
-    return table.iloc[np.argsort([ranks[pair] for pair in order], kind="stable")].reset_index(
-        drop=True
-    )
+    table = table.iloc[np.argsort([ranks[pair] for pair in order], kind="stable")]
+    table = table.reset_index(drop=True)
+    return table.drop(columns="model") if table["model"].nunique() == 1 else table
 
 
 def mass_table(found: pd.DataFrame, by: str) -> pd.DataFrame:
