@@ -86,8 +86,9 @@ def contrast_figure(contrasts: pd.DataFrame) -> Drawn:
         ("refused", "refused prompts, EV-NVAS", "s", house.ORANGE),
         *((f"refused_{null}", words, marker, "black") for null, words, marker in CONTRAST_NULLS),
     ):
+        lift = -0.16 if colour == "black" else 0.12  # so that none hides another
         left.plot(
-            contrasts[column], y + (0.12 if colour != "black" else -0.16), linestyle="", marker=marker, color=colour, label=label,
+            contrasts[column], y + lift, linestyle="", marker=marker, color=colour, label=label,
             fillstyle="none" if marker in "D^" else "full", markersize=9 if marker == "|" else 5,
             markeredgewidth=1.2, zorder=3 if colour != "black" else 2,
         )  # fmt: skip
