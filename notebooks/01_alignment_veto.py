@@ -769,9 +769,6 @@ section.claim(
     test="absolute change, gated less open at equal KL; 90% bootstrap over questions",
 )  # fmt: skip
 
-# %%
-edited.groupby(["gated", "condition"])[["kl", "refusing_change", "expected_change"]].mean().round(4)
-
 # %% [markdown]
 # ## Two failures, two mends
 #
