@@ -162,7 +162,7 @@ def firing(
         rows.append(
             {
                 "model": model, "f1": f1, "dealt_f1": others.mean(), "dealt_low": low,
-                "dealt_high": high, "p": (1 + (others >= f1).sum()) / (1 + len(others)),
+                "dealt_high": high, "p": (1 + (others >= f1 - 1e-6).sum()) / (1 + len(others)),
                 "rate_gated": own.loc[gated, "fires"].mean(),
                 "rate_open": own.loc[~gated, "fires"].mean(),
                 "gap": apart.estimate, "low": apart.low, "high": apart.high,

@@ -1,7 +1,7 @@
 """Section 01's interventions: features ablated, gates opened and closed, facts given.
 
 What is edited is found on questions of the split fit and tried on those of the split test. What
-the numbers mean is in `veto_inside`.
+the numbers mean is in `veto_changes`.
 """
 
 from __future__ import annotations

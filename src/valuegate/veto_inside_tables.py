@@ -156,7 +156,7 @@ def firing_table(found: pd.DataFrame) -> pd.DataFrame:
                 "p": f"{row['p']:.3f}", "fires, gated %": f"{row['rate_gated']:.0f}",
                 "fires, open %": f"{row['rate_open']:.0f}",
                 "gated less open": _ends(row["gap"], row["low"], row["high"], 0),
-                "the same, dealt anew": f"{row['dealt_gap']:.0f}",
+                "dealt anew, absolute": f"{row['dealt_gap']:.0f}",
                 "n": f"{row['n_gated']} and {row['n_open']}",
             }
             for row in found.to_dict("records")

@@ -1,7 +1,7 @@
 """Runs section 01's prompts on a model: one row of scores a prompt.
 
-The prompts are made in `veto_items`; what the scores mean is in `veto_planted`, `veto_inside` and
-`veto_words`. What edits a layer is in `veto_edits`.
+The prompts are made in `veto_items`; what the scores mean is in `veto_answers`, `veto_inside`
+and `veto_words`. What edits a layer is in `veto_edits`.
 """
 
 from __future__ import annotations
