@@ -118,6 +118,7 @@ def test_all_our_questions_are_asked_about_every_country_that_has_answers():
     long = rows[rows["high"] == 10].iloc[0]
     assert long["marks"].split() == [str(n) for n in range(1, 11)]
     assert not rows["text"].str.contains(r"\bnan\b|\{", regex=True).any()
+    assert veto_items.grid_size("own") == len(rows)
     few = veto_items.grid_items("own", 30)
     assert few["question"].nunique() == 4
 
@@ -131,6 +132,7 @@ def test_published_questions_are_asked_in_their_own_words(monkeypatch):
     assert rows["text"].str.contains("number").all()
     assert not rows["text"].str.contains("(country)", regex=False).any()
     assert (rows["high"] - rows["low"] + 1 == rows["marks"].str.split().str.len()).all()
+    assert veto_items.grid_size("release", 40) == len(rows)
 
 
 def test_a_set_of_questions_that_is_none_is_named():

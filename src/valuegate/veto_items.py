@@ -74,23 +74,36 @@ def grid_items(questions: str, every: int = 1) -> pd.DataFrame:
     Raises:
         ValueGateError: no such set of questions.
     """
-    if questions not in GRIDS:
-        raise unknown("set of survey questions", questions, GRIDS)
-    cells = veto_answers.cells()
-    published = cells["question"].str.startswith("column ")
-    cells = cells[published == (questions == "release")]
     words = survey_workbook.wordings() if questions == "release" else {}
     rows = []
-    for number, (question, part) in enumerate(cells.groupby("question", sort=False)):
-        if number % every:
-            continue
+    for question, part in _grid_cells(questions, every):
         for framing in FRAMINGS:
             for country in [""] if framing == "neutral" else list(part["country"]):
                 if words:
                     rows.append(_published_row(part.iloc[0], country, framing, words))
                 else:
-                    rows.append(_row(str(question), country, framing))
+                    rows.append(_row(question, country, framing))
     return _table(rows)
+
+
+def grid_size(questions: str, every: int = 1) -> int:
+    """Return how many rows `grid_items` has, without the published words: a plan needs no source.
+
+    Args:
+        questions: as there.
+        every: as there.
+    """
+    return sum(1 + 2 * len(part) for _, part in _grid_cells(questions, every))
+
+
+def _grid_cells(questions: str, every: int) -> list[tuple[str, pd.DataFrame]]:
+    """Return the questions of a set that are asked, each with its cells."""
+    if questions not in GRIDS:
+        raise unknown("set of survey questions", questions, GRIDS)
+    cells = veto_answers.cells()
+    published = cells["question"].str.startswith("column ")
+    parts = cells[published == (questions == "release")].groupby("question", sort=False)
+    return [(str(question), part) for question, part in parts][::every]
 
 
 def answer_items(prompts: int = 25) -> pd.DataFrame:

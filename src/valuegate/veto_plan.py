@@ -84,7 +84,6 @@ LOADERS: dict[str, Callable[..., pd.DataFrame]] = {
     load.__name__: load
     for load in (
         veto_items.slot_items,
-        veto_items.grid_items,
         veto_items.answer_items,
         veto_items.form_items,
         veto_items.native_items,
@@ -116,6 +115,8 @@ def _measurement(
 
 @functools.cache
 def _size(load: str, options: tuple[tuple[str, Any], ...]) -> int:
+    if load == "grid_items":
+        return veto_items.grid_size(**dict(options))
     return len(LOADERS[load](**dict(options)))
 
 
