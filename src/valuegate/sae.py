@@ -59,6 +59,11 @@ def opening_length(lm: LanguageModel) -> int:
     return _encoded(lm, [])[1]
 
 
+def closing_length(lm: LanguageModel) -> int:
+    """Return how many tokens the template puts after the user's words."""
+    return _encoded(lm, [])[2]
+
+
 def _agreement(one: Sequence[int], other: Sequence[int]) -> int:
     """Return how many tokens two sequences that differ begin with in common."""
     return next(i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)

@@ -1,0 +1,184 @@
+"""Section 05's geometry: one direction a kind of refusal, and how different they are.
+
+Pure functions of residuals at one layer and position: for each kind of request, prompts to refuse,
+their look-alikes, and everyday requests that all kinds share. Source: arXiv 2602.02132, sec. 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from valuegate import stats
+from valuegate.errors import ValueGateError
+
+FEWEST = 16  # prompts of a kind and role, below which no direction is fitted
+AGAINST = ("everyday", "lookalikes")
+
+Residual = Float[np.ndarray, "prompt d_model"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Residuals of one kind of request: those to refuse, and their look-alikes."""
+
+    refuse: Residual
+    comply: Residual
+
+
+def check(kinds: Mapping[str, Kind]) -> None:
+    """Raise a ValueGateError that names the kinds with too few prompts for a direction."""
+    short = [
+        f"{name} ({len(kind.refuse)} to refuse, {len(kind.comply)} look-alikes)"
+        for name, kind in kinds.items()
+        if min(len(kind.refuse), len(kind.comply)) < FEWEST
+    ]
+    if short:
+        raise ValueGateError(
+            f"too few prompts for a direction, {FEWEST} of each are needed: {', '.join(short)}"
+        )
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Return vectors of length 1, along the last axis; a zero vector stays zero."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 1e-9)
+
+
+def directions(
+    kinds: Mapping[str, Kind], everyday: Residual, against: str
+) -> Float[np.ndarray, "kind d_model"]:
+    """Return the unit difference of means of each kind, in the order of `kinds`.
+
+    Args:
+        kinds: residuals by kind.
+        everyday: residuals of requests that are harmless and of no kind.
+        against: "everyday", the same for all kinds, as published; or "lookalikes", each kind's own.
+    """
+    if against not in AGAINST:
+        raise ValueGateError(f"against: one of {AGAINST}, got {against!r}")
+    shared = everyday.mean(0)
+    return unit(
+        np.stack(
+            [
+                kind.refuse.mean(0) - (shared if against == "everyday" else kind.comply.mean(0))
+                for kind in kinds.values()
+            ]
+        ).astype(float)
+    )
+
+
+def cosines(vectors: Float[np.ndarray, "kind d_model"]) -> Float[np.ndarray, "kind kind"]:
+    """Return the cosine of every pair of directions."""
+    length_one = unit(vectors)
+    return length_one @ length_one.T
+
+
+def centred(vectors: Float[np.ndarray, "kind d_model"]) -> Float[np.ndarray, "kind d_model"]:
+    """Return the directions less their mean.
+
+    What all kinds share is gone; so is one dimension: k unrelated directions that are centred have
+    cosines of -1 / (k - 1) on average, whatever they are.
+    """
+    return vectors - vectors.mean(0)
+
+
+def halves(
+    kinds: Mapping[str, Kind], everyday: Residual, against: str, *, draws: int, seed: int = 0
+) -> Float[np.ndarray, "draw half kind d_model"]:
+    """Return directions of random halves of all prompts, disjoint within a draw."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(draws):
+        parts: list[dict[str, Kind]] = [{}, {}]
+        for name, kind in kinds.items():
+            split = [_halved(part, rng) for part in (kind.refuse, kind.comply)]
+            for half in (0, 1):
+                parts[half][name] = Kind(split[0][half], split[1][half])
+        shared = _halved(everyday, rng)
+        found.append([directions(parts[half], shared[half], against) for half in (0, 1)])
+    return np.array(found)
+
+
+def _halved(rows: Residual, rng: np.random.Generator) -> tuple[Residual, Residual]:
+    order = rng.permutation(len(rows))
+    cut = len(rows) // 2
+    return rows[order[:cut]], rows[order[cut:]]
+
+
+def ceilings(halved: Float[np.ndarray, "draw half kind d_model"]) -> Float[np.ndarray, " kind"]:
+    """Return each kind's cosine with itself between halves, a mean over draws.
+
+    No cosine between kinds can be expected above the root of their two ceilings' product.
+    """
+    return (halved[:, 0] * halved[:, 1]).sum(-1).mean(0)
+
+
+def effective_rank(halved: Float[np.ndarray, "draw half kind d_model"]) -> float:
+    """Return the participation ratio of the directions' cross-covariance between halves.
+
+    (sum s)^2 / sum s^2 of the singular values of the kinds' products across halves, averaged over
+    draws first: noise, which halves do not share, has no part in it. 1 is one direction, the number
+    of kinds as many as there are.
+    """
+    across = np.einsum("dkm,dlm->kl", halved[:, 0], halved[:, 1]) / len(halved)
+    values = np.linalg.svd((across + across.T) / 2, compute_uv=False)
+    return float(values.sum() ** 2 / (values**2).sum())
+
+
+def cosine_null(
+    kinds: Mapping[str, Kind], everyday: Residual, against: str, *, draws: int, seed: int = 0
+) -> Float[np.ndarray, "draw kind kind"]:
+    """Return cosines of centred directions with the kinds of prompts dealt anew.
+
+    Prompts to refuse and look-alikes are dealt in pairs of places, so that each keeps its role.
+
+    Args:
+        kinds: residuals by kind.
+        everyday: as for `directions`.
+        against: as for `directions`.
+        draws: of the null.
+        seed: of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    refuse = np.concatenate([kind.refuse for kind in kinds.values()])
+    comply = np.concatenate([kind.comply for kind in kinds.values()])
+    ends = np.cumsum([[len(k.refuse), len(k.comply)] for k in kinds.values()], axis=0)[:-1]
+    found = []
+    for _ in range(draws):
+        dealt = {
+            name: Kind(one, other)
+            for name, one, other in zip(
+                kinds, np.split(rng.permutation(refuse), ends[:, 0]),
+                np.split(rng.permutation(comply), ends[:, 1]), strict=True,
+            )
+        }  # fmt: skip
+        found.append(cosines(centred(directions(dealt, everyday, against))))
+    return np.array(found)
+
+
+def transfer(
+    fitted: Float[np.ndarray, "kind d_model"], test: Mapping[str, Kind], *, draws: int
+) -> pd.DataFrame:
+    """Return how well each kind's direction tells every kind's test prompts: AUROC.
+
+    Columns: direction, kind (of the prompts), value, low, high (bootstrap over prompts), n.
+
+    Args:
+        fitted: directions in the order of `test`'s kinds.
+        test: residuals of test prompts by kind.
+        draws: of the bootstrap.
+    """
+    rows = []
+    for kind, own in test.items():
+        scores = np.concatenate([own.refuse, own.comply]).astype(float) @ fitted.T
+        labels = np.repeat([1.0, 0.0], [len(own.refuse), len(own.comply)])
+        found = stats.cluster_auroc(scores, labels, np.arange(len(labels)), draws=draws)
+        for name, area in zip(test, found, strict=True):
+            area = stats.with_exact_end(area)
+            rows.append((name, kind, area.estimate, area.low, area.high, area.n))
+    return pd.DataFrame(rows, columns=["direction", "kind", "value", "low", "high", "n"])

@@ -1,0 +1,97 @@
+"""Directions, ceilings and nulls on residuals whose geometry is planted."""
+
+import numpy as np
+import pytest
+
+from valuegate import refusal_geometry as geometry
+from valuegate.errors import ValueGateError
+from valuegate.refusal_geometry import Kind
+
+approx = pytest.approx
+NAMES = ("a", "b", "c", "d")
+
+
+def planted(vectors, prompts=40, noise=0.3, seed=0):
+    """Return kinds whose prompts to refuse lie at a vector and whose look-alikes at zero."""
+    rng = np.random.default_rng(seed)
+
+    def cloud(centre):
+        return np.asarray(centre) + noise * rng.normal(size=(prompts, len(centre)))
+
+    zero = np.zeros(len(vectors[0]))
+    kinds = {name: Kind(cloud(v), cloud(zero)) for name, v in zip(NAMES, vectors, strict=True)}
+    return kinds, cloud(zero)
+
+
+def test_cosines_by_hand():
+    found = geometry.cosines(np.array([[1.0, 0], [1, 1], [0, -2]]))
+    assert found[0, 1] == approx(np.sqrt(0.5))
+    assert found[0, 2] == approx(0)
+    assert np.diag(found) == approx(1)
+
+
+def test_the_published_pool_adds_what_all_kinds_share():
+    # Look-alikes stand away from everyday requests, and all kinds with them.
+    kinds, everyday = planted(np.eye(4, 8))
+    away = np.zeros(8)
+    away[7] = 3.0
+    moved = {name: Kind(k.refuse + away, k.comply + away) for name, k in kinds.items()}
+    off = ~np.eye(4, dtype=bool)
+    shared = geometry.cosines(geometry.directions(moved, everyday, "everyday"))[off]
+    own = geometry.cosines(geometry.directions(moved, everyday, "lookalikes"))[off]
+    assert shared.min() > 0.7
+    assert np.abs(own).max() < 0.3
+
+
+def test_centred_directions_turn_away_from_one_another():
+    off = ~np.eye(4, dtype=bool)
+    assert geometry.cosines(geometry.centred(np.eye(4)))[off] == approx(-1 / 3)
+
+
+def test_ceilings_fall_with_noise_and_rank_counts_directions():
+    for vectors, rank in ((np.eye(4, 16), 4), (np.tile(np.eye(1, 16), (4, 1)), 1)):
+        kinds, everyday = planted(vectors, prompts=200, noise=0.1)
+        halved = geometry.halves(kinds, everyday, "lookalikes", draws=20)
+        assert halved.shape == (20, 2, 4, 16)
+        assert geometry.ceilings(halved).min() > 0.95
+        assert geometry.effective_rank(halved) == approx(rank, abs=0.15)
+    kinds, everyday = planted(np.zeros((4, 16)))
+    assert (
+        np.abs(geometry.ceilings(geometry.halves(kinds, everyday, "everyday", draws=50))).max()
+        < 0.9
+    )
+    assert (
+        np.abs(geometry.ceilings(geometry.halves(kinds, everyday, "lookalikes", draws=50))).max()
+        < 0.4
+    )
+
+
+def test_dealt_anew_the_kinds_differ_by_noise_alone():
+    kinds, everyday = planted(np.eye(4, 16) * 2)
+    observed = geometry.cosines(
+        geometry.centred(geometry.directions(kinds, everyday, "lookalikes"))
+    )
+    null = geometry.cosine_null(kinds, everyday, "lookalikes", draws=30)
+    assert null.shape == (30, 4, 4)
+    off = ~np.eye(4, dtype=bool)
+    assert null[:, off].mean() == approx(-1 / 3, abs=0.05)  # centring forces it
+    assert observed[off].std() < null[:, off].std()
+
+
+def test_transfer_is_full_within_and_half_between_unrelated_kinds():
+    kinds, everyday = planted(np.eye(4, 16) * 3)
+    test, _ = planted(np.eye(4, 16) * 3, seed=1)
+    fitted = geometry.directions(kinds, everyday, "lookalikes")
+    found = geometry.transfer(fitted, test, draws=50).set_index(["direction", "kind"])["value"]
+    assert found["a", "a"] == approx(1)
+    assert abs(found["a", "b"] - 0.5) < 0.25
+
+
+def test_a_kind_with_too_few_prompts_is_refused_by_name():
+    kinds, _ = planted(np.eye(4, 8))
+    geometry.check(kinds)
+    few = kinds | {"b": Kind(kinds["b"].refuse[:15], kinds["b"].comply)}
+    with pytest.raises(ValueGateError, match=r"16 of each are needed: b \(15 to refuse, 40"):
+        geometry.check(few)
+    with pytest.raises(ValueGateError, match="against: one of"):
+        geometry.directions(kinds, np.zeros((4, 8)), "benign")

@@ -1,0 +1,85 @@
+"""Steered refusals of small random models: what is fitted, added and taken out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny import ARCHITECTURES, hooks_left, tiny
+
+from valuegate import hooks, refusal_items, refusal_run
+from valuegate.models import LanguageModel
+from valuegate.residual import capture
+
+PROMPTS, EVERYDAY = 16, 8
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def lm(request: pytest.FixtureRequest) -> LanguageModel:
+    return tiny(request.param)
+
+
+def test_positions_are_the_last_token_and_the_end_of_the_users_words(lm: LanguageModel) -> None:
+    ids = lm.encode(lm.chat("the sky"))
+    tail = ids[refusal_run.place(lm, "end") :]
+    assert lm.tokenizer.decode(tail) == "<|end|><|assistant|>"
+    assert refusal_run.place(lm, "last") == -1
+
+
+def test_residuals_are_kept_to_ten_bits() -> None:
+    lm = tiny("llama")
+    rows = refusal_items.curve_items(4)
+    found = refusal_run.residuals(lm, rows, layer=1, position="end")
+    own = capture(lm, [lm.chat(text) for text in rows["text"]], [1], [-2])[:, 0, 0].numpy()
+    np.testing.assert_allclose(np.stack(found["residual"]), own, rtol=2e-3)
+    np.testing.assert_allclose(found["length"], np.linalg.norm(own, axis=1), rtol=1e-6)
+
+
+def test_directions_are_of_every_kind_and_controls_lie_where_they_should() -> None:
+    along = refusal_run.fitted(tiny("llama"), 1, "last", PROMPTS, EVERYDAY)
+    assert along.names[:11] == refusal_items.kinds()
+    np.testing.assert_allclose(np.linalg.norm(along.directions, axis=1), 1, rtol=1e-6)
+    own = along.directions[:11]
+    basis = np.linalg.qr(own.T)[0]
+    for name, direction in zip(along.names[11:], along.directions[11:], strict=True):
+        inside = np.linalg.norm(basis.T @ direction)
+        assert inside == pytest.approx(0 if name.startswith("outside") else 1, abs=1e-6)
+
+
+def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
+    rows = refusal_items.curve_items(3)
+    settings = {"layer": 1, "position": "last", "prompts": PROMPTS, "everyday": EVERYDAY}
+    found = refusal_run.curves(lm, rows, strengths="0.5 2", **settings)
+    along = refusal_run.fitted(lm, *settings.values())
+    steered = np.stack(found["steered"]).reshape(len(rows), len(along.names), 2)
+    vector = torch.tensor(2 * along.length * along.directions[3], dtype=torch.float32)
+    with hooks.adding(lm, {1: vector}):
+        alone = [refusal_run._scored(lm, [lm.chat(text)])[0][0] for text in rows["text"]]
+    np.testing.assert_allclose(steered[:, 3, 1], alone, atol=1e-3)
+    plain = refusal_run._scored(lm, [lm.chat(text) for text in rows["text"]])[0]
+    np.testing.assert_allclose(found["refusing"], plain, atol=1e-3)
+    assert np.stack(found["kl"]).min() > -1e-6
+    assert not hooks_left(lm)
+
+
+def test_candidates_are_taken_out_everywhere_and_added_at_their_layer() -> None:
+    lm = tiny("llama")
+    rows = refusal_items.select_items(3)
+    found = refusal_run.select(lm, rows, prompts=PROMPTS, everyday=EVERYDAY)
+    layers = found["layers"].iloc[0].split()
+    assert (
+        len(layers)
+        == len(found["positions"].iloc[0].split())
+        == 2 * len(refusal_run.candidates(lm))
+    )
+    bypassed, induced = (np.stack(found[c]) for c in ("bypassed", "induced"))
+    assert bypassed.shape == induced.shape == (6, len(layers))
+    assert np.abs(bypassed - found["refusing"].to_numpy()[:, None]).max() > 1e-3
+    assert np.stack(found["kl"]).min() > -1e-6
+
+
+def test_candidates_lie_in_the_first_four_fifths() -> None:
+    class Deep:
+        n_layers = 30
+
+    assert refusal_run.candidates(Deep()) == list(range(2, 25, 2))  # type: ignore[arg-type]
