@@ -29,7 +29,7 @@ def test_positions_are_the_last_token_and_the_end_of_the_users_words(lm: Languag
 def test_residuals_are_kept_to_ten_bits() -> None:
     lm = tiny("llama")
     rows = refusal_items.curve_items(4)
-    found = refusal_run.residuals(lm, rows, layer=1, position="end")
+    found = refusal_run.residuals(lm, rows, depth=0.5, position="end")
     own = capture(lm, [lm.chat(text) for text in rows["text"]], [1], [-2])[:, 0, 0].numpy()
     np.testing.assert_allclose(np.stack(found["residual"]), own, rtol=2e-3)
     np.testing.assert_allclose(found["length"], np.linalg.norm(own, axis=1), rtol=1e-6)
@@ -48,9 +48,9 @@ def test_directions_are_of_every_kind_and_controls_lie_where_they_should() -> No
 
 def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
     rows = refusal_items.curve_items(3)
-    settings = {"layer": 1, "position": "last", "prompts": PROMPTS, "everyday": EVERYDAY}
+    settings = {"depth": 0.5, "position": "last", "prompts": PROMPTS, "everyday": EVERYDAY}
     found = refusal_run.curves(lm, rows, strengths="0.5 2", **settings)
-    along = refusal_run.fitted(lm, *settings.values())
+    along = refusal_run.fitted(lm, 1, "last", PROMPTS, EVERYDAY)
     steered = np.stack(found["steered"]).reshape(len(rows), len(along.names), 2)
     vector = torch.tensor(2 * along.length * along.directions[3], dtype=torch.float32)
     with hooks.adding(lm, {1: vector}):
@@ -60,6 +60,15 @@ def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
     np.testing.assert_allclose(found["refusing"], plain, atol=1e-3)
     assert np.stack(found["kl"]).min() > -1e-6
     assert not hooks_left(lm)
+    assert {len(own) for own in found["answers"]} == {12}
+    at, loss = np.stack(found["at"]), np.stack(found["loss"])
+    assert (at[:, 0] == 0).all()
+    said = np.array(found["answers"].to_list()) != ""
+    to_answer = (found["role"] != "refuse").to_numpy()
+    assert not said[to_answer, 1:].any()
+    assert not said[:, 1:][~np.isfinite(at[:, 1:])].any()
+    assert np.isnan(loss[~said]).all()
+    assert (loss[np.isfinite(loss)] > 0).all()
 
 
 def test_candidates_are_taken_out_everywhere_and_added_at_their_layer() -> None:

@@ -15,18 +15,20 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from valuegate import hooks, items, refusal_geometry, refusal_items, sae
+from valuegate import hooks, items, refusal_curves, refusal_geometry, refusal_items, sae
 from valuegate.models import LanguageModel
 from valuegate.refusal_geometry import Kind
 from valuegate.residual import capture, logit_lens
-from valuegate.scoring import prompt_rows, readings
+from valuegate.scoring import generate, option_log_probs, prompt_rows, readings
 from valuegate.steering import Above
 
 POSITIONS = ("last", "end")  # of the prompt, and of the user's words
 BATCH = 20  # prompts that are steered together
 
 
-def residuals(lm: LanguageModel, rows: pd.DataFrame, *, layer: int, position: str) -> pd.DataFrame:
+def residuals(
+    lm: LanguageModel, rows: pd.DataFrame, *, depth: float, position: str
+) -> pd.DataFrame:
     """Return each prompt's residual at a layer and position, and what the model would answer.
 
     Columns: those of the items without text; `residual`, to 11 bits a number; `refusing`, the
@@ -35,9 +37,10 @@ def residuals(lm: LanguageModel, rows: pd.DataFrame, *, layer: int, position: st
     Args:
         lm: the model.
         rows: from `refusal_items.request_items`.
-        layer: 0 is the embedding, i the output of block i.
+        depth: of the layer, as a share of the model's.
         position: of `POSITIONS`.
     """
+    layer = at_depth(lm, depth)
     texts = [lm.chat(text) for text in rows["text"]]
     found = rows.drop(columns="text").reset_index(drop=True)
     stream = capture(lm, texts, [layer, lm.n_layers], [place(lm, position), -1])
@@ -46,6 +49,11 @@ def residuals(lm: LanguageModel, rows: pd.DataFrame, *, layer: int, position: st
     found["length"] = np.linalg.norm(own, axis=1)
     found["residual"] = list(_shortened(own))
     return found
+
+
+def at_depth(lm: LanguageModel, depth: float) -> int:
+    """Return the layer at a share of the model's depth, so that one setting serves any model."""
+    return round(depth * lm.n_layers)
 
 
 def _shortened(values: np.ndarray) -> np.ndarray:
@@ -139,28 +147,33 @@ def curves(
     lm: LanguageModel,
     rows: pd.DataFrame,
     *,
-    layer: int,
+    depth: float,
     position: str,
     prompts: int,
     everyday: int,
     strengths: str,
 ) -> pd.DataFrame:
-    """Return refusal scores while a direction is added to a layer, at every position.
+    """Return refusal scores, and answers, while a direction is added to a layer at every position.
 
     Columns: those of the items without text; `refusing`, the first-token score without steering
     (nats); `names` of the directions; `strengths`, in mean lengths of the layer's residual;
     `steered`, the score under every direction and strength, directions first, flattened; `kl` of
-    the next token from that without steering, in the same order (nats).
+    the next token from that without steering, in the same order (nats). Lists for `SAID` first and
+    every kind's direction: `answers`, greedy, of `MOST_TOKENS` at most, with the direction as
+    strong as first brings refusal to `refusal_curves.AT` on these rows ("" where it never does, and
+    in rows to answer but without steering); `at`, these strengths; `loss`, of the answer in the
+    model that is not steered (nats a token; nan where there is none).
 
     Args:
         lm: the model.
-        rows: from `refusal_items.curve_items`.
-        layer: where the direction is fitted and added.
+        rows: all of `refusal_items.curve_items`.
+        depth: of the layer where the direction is fitted and added, as a share of the model's.
         position: that it is fitted at.
         prompts: of a kind and role that it is fitted on.
         everyday: requests that it is fitted against.
         strengths: as "0.1 0.2".
     """
+    layer = at_depth(lm, depth)
     along = fitted(lm, layer, position, prompts, everyday)
     lengths = [float(part) for part in strengths.split()]
     texts = [lm.chat(text) for text in rows["text"]]
@@ -180,12 +193,58 @@ def curves(
                 after = above.logits(above.residual + length * vector).double().log_softmax(-1)
                 scores[batch, d, s] = _odds(after[:, [*no, *yes]], len(no))
                 kl[batch, d, s] = (before.exp() * (before - after)).sum(1).cpu().numpy()
-    found = rows.drop(columns="text").reset_index(drop=True)
-    return found.assign(
+    found = rows.drop(columns="text").reset_index(drop=True).assign(
         refusing=plain, names=",".join(along.names), strengths=strengths,
         steered=list(scores.reshape(len(texts), -1).astype("float32")),
         kl=list(kl.reshape(len(texts), -1).astype("float32")),
     )  # fmt: skip
+    refused, _ = refusal_curves.rates(refusal_curves.steered(found))
+    at = [0.0]
+    for d in range(len(refusal_items.kinds())):
+        at.append(refusal_curves.strength_at(refused[d], np.array([0.0, *lengths])))
+    answers = _answers(lm, rows, {layer: vectors}, at)
+    return found.assign(
+        answers=answers, at=[np.array(at, dtype="float32")] * len(found),
+        loss=[_losses(lm, text, own) for text, own in zip(texts, answers, strict=True)],
+    )  # fmt: skip
+
+
+SAID = "none"  # the first of the answers: without steering
+MOST_TOKENS = 24
+
+
+def _answers(
+    lm: LanguageModel, rows: pd.DataFrame, vectors: dict[int, torch.Tensor], at: Sequence[float]
+) -> list[list[str]]:
+    """Return the answers of every row, without steering and along every direction, at its strength.
+
+    Steered are rows to refuse alone.
+    """
+    texts = [lm.chat(text) for text in rows["text"]]
+    refuse = [n for n, role in enumerate(rows["role"]) if role == "refuse"]
+    found = [[answer] for answer in generate(lm, texts, MOST_TOKENS)]
+    ((layer, along),) = vectors.items()
+    for d, strength in enumerate(at[1:]):
+        said = [""] * len(texts)
+        if np.isfinite(strength) and refuse:
+            with hooks.adding(lm, {layer: strength * along[d]}):
+                steered = generate(lm, [texts[n] for n in refuse], MOST_TOKENS)
+            for n, answer in zip(refuse, steered, strict=True):
+                said[n] = answer
+        for own, answer in zip(found, said, strict=True):
+            own.append(answer)
+    return found
+
+
+def _losses(lm: LanguageModel, text: str, answers: Sequence[str]) -> Float[np.ndarray, " answer"]:
+    """Return the mean loss of a token of each answer to a prompt, nats; nan for an empty one."""
+    found = np.full(len(answers), np.nan, dtype="float32")
+    given = [n for n, answer in enumerate(answers) if answer.strip()]
+    if given:
+        each = option_log_probs(lm, [text], [answers[n] for n in given])[0]
+        for n, total in zip(given, each, strict=True):
+            found[n] = -total / len(lm.option_ids(answers[n]))
+    return found
 
 
 def select(lm: LanguageModel, rows: pd.DataFrame, *, prompts: int, everyday: int) -> pd.DataFrame:
