@@ -95,3 +95,33 @@ def test_a_kind_with_too_few_prompts_is_refused_by_name():
         geometry.check(few)
     with pytest.raises(ValueGateError, match="against: one of"):
         geometry.directions(kinds, np.zeros((4, 8)), "benign")
+
+
+def test_a_shared_benign_mean_makes_directions_alike():
+    rng = np.random.default_rng(0)
+    far = 5 * np.eye(12)[11]  # everyday requests lie elsewhere, whatever the kind
+    kinds = {}
+    for n in range(4):
+        own = 2 * np.eye(12)[n]
+        noise = 0.1 * rng.normal(size=(2, 30, 12))
+        kinds[str(n)] = Kind(own + noise[0], noise[1])
+    found = geometry.mean_cosines(kinds, far + 0.1 * rng.normal(size=(30, 12)), draws=50)
+    assert found["everyday"].estimate > 0.8
+    assert abs(found["lookalikes"].estimate) < 0.05
+    gap = found["difference"]
+    assert gap.low < gap.estimate < gap.high
+    assert gap.estimate == approx(found["everyday"].estimate - found["lookalikes"].estimate)
+
+
+def test_kinds_that_differ_spread_more_than_kinds_dealt_anew():
+    rng = np.random.default_rng(1)
+    kinds = {
+        str(n): Kind(3 * np.eye(12)[n // 2] + rng.normal(size=(20, 12)), rng.normal(size=(20, 12)))
+        for n in range(4)
+    }
+    plain = rng.normal(size=(20, 12))
+    null = geometry.cosine_null(kinds, plain, "everyday", draws=60)
+    own = geometry.directions(kinds, plain, "everyday")
+    spread, (low, high), p = geometry.beyond_null(own, null)
+    assert spread > high > low
+    assert p < 0.05
