@@ -7,9 +7,10 @@ import pytest
 import torch
 from tiny import ARCHITECTURES, hooks_left, tiny
 
-from valuegate import hooks, refusal_items, refusal_run
+from valuegate import hooks, items, refusal_items, refusal_run, refusal_steer
 from valuegate.models import LanguageModel
 from valuegate.residual import capture
+from valuegate.scoring import refusal_log_odds
 
 PROMPTS, EVERYDAY = 16, 8
 
@@ -36,7 +37,7 @@ def test_residuals_are_kept_to_ten_bits() -> None:
 
 
 def test_directions_are_of_every_kind_and_controls_lie_where_they_should() -> None:
-    along = refusal_run.fitted(tiny("llama"), 1, "last", PROMPTS, EVERYDAY)
+    along = refusal_steer.fitted(tiny("llama"), 1, "last", PROMPTS, EVERYDAY)
     assert along.names[:11] == refusal_items.kinds()
     np.testing.assert_allclose(np.linalg.norm(along.directions, axis=1), 1, rtol=1e-6)
     own = along.directions[:11]
@@ -49,14 +50,14 @@ def test_directions_are_of_every_kind_and_controls_lie_where_they_should() -> No
 def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
     rows = refusal_items.curve_items(3)
     settings = {"depth": 0.5, "position": "last", "prompts": PROMPTS, "everyday": EVERYDAY}
-    found = refusal_run.curves(lm, rows, strengths="0.5 2", **settings)
-    along = refusal_run.fitted(lm, 1, "last", PROMPTS, EVERYDAY)
+    found = refusal_steer.curves(lm, rows, strengths="0.5 2", **settings)
+    along = refusal_steer.fitted(lm, 1, "last", PROMPTS, EVERYDAY)
     steered = np.stack(found["steered"]).reshape(len(rows), len(along.names), 2)
     vector = torch.tensor(2 * along.length * along.directions[3], dtype=torch.float32)
     with hooks.adding(lm, {1: vector}):
-        alone = [refusal_run._scored(lm, [lm.chat(text)])[0][0] for text in rows["text"]]
+        alone = [refusal_steer._scored(lm, [lm.chat(text)])[0][0] for text in rows["text"]]
     np.testing.assert_allclose(steered[:, 3, 1], alone, atol=1e-3)
-    plain = refusal_run._scored(lm, [lm.chat(text) for text in rows["text"]])[0]
+    plain = refusal_steer._scored(lm, [lm.chat(text) for text in rows["text"]])[0]
     np.testing.assert_allclose(found["refusing"], plain, atol=1e-3)
     assert np.stack(found["kl"]).min() > -1e-6
     assert not hooks_left(lm)
@@ -74,12 +75,12 @@ def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
 def test_candidates_are_taken_out_everywhere_and_added_at_their_layer() -> None:
     lm = tiny("llama")
     rows = refusal_items.select_items(3)
-    found = refusal_run.select(lm, rows, prompts=PROMPTS, everyday=EVERYDAY)
+    found = refusal_steer.select(lm, rows, prompts=PROMPTS, everyday=EVERYDAY)
     layers = found["layers"].iloc[0].split()
     assert (
         len(layers)
         == len(found["positions"].iloc[0].split())
-        == 2 * len(refusal_run.candidates(lm))
+        == 2 * len(refusal_steer.candidates(lm))
     )
     bypassed, induced = (np.stack(found[c]) for c in ("bypassed", "induced"))
     assert bypassed.shape == induced.shape == (6, len(layers))
@@ -91,4 +92,37 @@ def test_candidates_lie_in_the_first_four_fifths() -> None:
     class Deep:
         n_layers = 30
 
-    assert refusal_run.candidates(Deep()) == list(range(2, 25, 2))  # type: ignore[arg-type]
+    assert refusal_steer.candidates(Deep()) == list(range(2, 25, 2))  # type: ignore[arg-type]
+
+
+def test_the_bank_is_scored_a_token_and_by_style(lm: LanguageModel) -> None:
+    rows = refusal_items.curve_items(2)
+    found = refusal_run.bank(lm, rows)
+    answers = items.load("requests", "answers")
+    refusals = answers[(answers["answer"] == "refusal") & (answers["split"] == "read")]["opening"]
+    plain = answers[answers["answer"] == "compliance"]["opening"]
+    texts = [lm.chat(text) for text in rows["text"]]
+    whole = refusal_log_odds(lm, texts, refusals=list(refusals), compliances=list(plain))
+    np.testing.assert_allclose(found["bank"], whole, atol=1e-4)
+    parts = np.stack(found["styles"]).astype(float)
+    np.testing.assert_allclose(np.logaddexp.reduce(parts, 1), whole, atol=1e-4)
+
+
+def test_one_is_taken_out_and_another_added(lm: LanguageModel) -> None:
+    rows = refusal_items.curve_items(3).query("role == 'refuse'")
+    settings = {"depth": 0.5, "position": "last", "prompts": PROMPTS, "everyday": EVERYDAY}
+    found = refusal_steer.ablated(lm, rows, strength=0.5, pairs=2, **settings)
+    along = refusal_steer.fitted(lm, 1, "last", PROMPTS, EVERYDAY)
+    texts = [lm.chat(text) for text in rows["text"]]
+    one, other = (torch.tensor(along.directions[n], dtype=torch.float32) for n in (0, 1))
+    with hooks.ablating(lm, one, [1]):
+        np.testing.assert_allclose(
+            np.stack(found["single"])[:, 0], refusal_steer._scored(lm, texts)[0], atol=1e-3
+        )
+        with hooks.adding(lm, {1: 0.5 * along.length * other}):
+            np.testing.assert_allclose(
+                np.stack(found["crossed"])[:, 0], refusal_steer._scored(lm, texts)[0], atol=1e-3
+            )
+    names = found["names"].iloc[0].split(",")
+    assert np.stack(found["every"]).shape == (len(rows), len(names))
+    assert not any(name.startswith("inside") for name in names)
