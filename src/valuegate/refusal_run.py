@@ -6,6 +6,8 @@ Items are made in `refusal_items`; what is steered is in `refusal_steer`, what t
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pandas as pd
 import torch
@@ -60,6 +62,7 @@ def place(lm: LanguageModel, position: str) -> int:
     return {"last": -1, "end": -sae.closing_length(lm)}[position]
 
 
+@functools.lru_cache(maxsize=4)
 def first_tokens(lm: LanguageModel) -> tuple[list[int], list[int]]:
     """Return the first tokens of the bank's refusals and of its plain answers, none in both.
 

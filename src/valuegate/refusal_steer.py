@@ -5,6 +5,7 @@ What the numbers mean is in `refusal_curves` and `refusal_said`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
