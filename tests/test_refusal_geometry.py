@@ -1,6 +1,7 @@
 """Directions, ceilings and nulls on residuals whose geometry is planted."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from valuegate import refusal_geometry as geometry
@@ -125,3 +126,19 @@ def test_kinds_that_differ_spread_more_than_kinds_dealt_anew():
     spread, (low, high), p = geometry.beyond_null(own, null)
     assert spread > high > low
     assert p < 0.05
+
+
+def test_the_layer_that_bypasses_most_is_chosen_of_those_that_induce_and_spare():
+    table = pd.DataFrame(
+        {
+            "role": ["refuse", "comply"], "layers": "2 2 4", "positions": "last end last",
+            "bypassed": [np.array([-5.0, -3, -4]), np.zeros(3)],
+            "induced": [np.zeros(3), np.array([-1.0, 2, 2])],
+            "kl": [np.zeros(3), np.array([0.0, 0.05, 0.3])],
+        }
+    )  # fmt: skip
+    found = geometry.selection(table)
+    assert found["admitted"].tolist() == [False, True, False]
+    assert found["chosen"].tolist() == [False, True, False]
+    never = geometry.selection(table.assign(induced=[-np.ones(3)] * 2))
+    assert never.loc[never["chosen"], "layer"].tolist() == [2]

@@ -50,7 +50,7 @@ def test_directions_are_of_every_kind_and_controls_lie_where_they_should() -> No
 def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
     rows = refusal_items.curve_items(3)
     settings = {"depth": 0.5, "position": "last", "prompts": PROMPTS, "everyday": EVERYDAY}
-    found = refusal_steer.curves(lm, rows, strengths="0.5 2", **settings)
+    found = refusal_steer.curves(lm, rows, strengths="0.5 2", hash="", **settings)
     along = refusal_steer.fitted(lm, 1, "last", PROMPTS, EVERYDAY)
     steered = np.stack(found["steered"]).reshape(len(rows), len(along.names), 2)
     vector = torch.tensor(2 * along.length * along.directions[3], dtype=torch.float32)
@@ -75,7 +75,7 @@ def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
 def test_candidates_are_taken_out_everywhere_and_added_at_their_layer() -> None:
     lm = tiny("llama")
     rows = refusal_items.select_items(3)
-    found = refusal_steer.select(lm, rows, prompts=PROMPTS, everyday=EVERYDAY)
+    found = refusal_steer.select(lm, rows, prompts=PROMPTS, everyday=EVERYDAY, hash="")
     layers = found["layers"].iloc[0].split()
     assert (
         len(layers)
@@ -111,7 +111,7 @@ def test_the_bank_is_scored_a_token_and_by_style(lm: LanguageModel) -> None:
 def test_one_is_taken_out_and_another_added(lm: LanguageModel) -> None:
     rows = refusal_items.curve_items(3).query("role == 'refuse'")
     settings = {"depth": 0.5, "position": "last", "prompts": PROMPTS, "everyday": EVERYDAY}
-    found = refusal_steer.ablated(lm, rows, strength=0.5, pairs=2, **settings)
+    found = refusal_steer.ablated(lm, rows, strength=0.5, pairs=2, hash="", **settings)
     along = refusal_steer.fitted(lm, 1, "last", PROMPTS, EVERYDAY)
     texts = [lm.chat(text) for text in rows["text"]]
     one, other = (torch.tensor(along.directions[n], dtype=torch.float32) for n in (0, 1))

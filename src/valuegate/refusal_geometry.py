@@ -240,3 +240,36 @@ def transfer(
             area = stats.with_exact_end(area)
             rows.append((name, kind, area.estimate, area.low, area.high, area.n))
     return pd.DataFrame(rows, columns=["direction", "kind", "value", "low", "high", "n"])
+
+
+MOST_KL = 0.1  # nats that taking a direction out may move the next token of everyday requests
+
+
+def selection(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what each layer and position's pooled direction does, and which one is chosen.
+
+    Columns: layer, position; `bypass`, the mean refusal score of requests to refuse with the
+    direction taken out; `induce`, that of everyday requests with it added; `kl`, of everyday
+    requests with it taken out (nats); `admitted`: it induces refusals (above 0) and moves everyday
+    requests by less than `MOST_KL`; `chosen`: of the admitted the lowest bypass, of all of them
+    where none is admitted. Source: Arditi et al. 2024 (arXiv 2406.11717), selection.
+
+    Args:
+        table: from `refusal_steer.select`.
+    """
+    refuse = (table["role"] == "refuse").to_numpy()
+    bypassed, induced, kl = (
+        np.stack(table[column].to_list()).astype(float) for column in ("bypassed", "induced", "kl")
+    )
+    found = pd.DataFrame(
+        {
+            "layer": [int(layer) for layer in table["layers"].iloc[0].split()],
+            "position": table["positions"].iloc[0].split(),
+            "bypass": bypassed[refuse].mean(0), "induce": induced[~refuse].mean(0),
+            "kl": kl[~refuse].mean(0),
+        }
+    )  # fmt: skip
+    found["admitted"] = (found["induce"] > 0) & (found["kl"] < MOST_KL)
+    among = found[found["admitted"]] if found["admitted"].any() else found
+    found["chosen"] = found.index == among["bypass"].idxmin()
+    return found

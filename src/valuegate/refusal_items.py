@@ -66,6 +66,12 @@ def curve_items(prompts: int = 30) -> pd.DataFrame:
     return found[["item", "kind", "role", "unit", "split", "text"]]
 
 
+def refuse_items(prompts: int = 30) -> pd.DataFrame:
+    """Return those of `curve_items` that are to be refused."""
+    found = curve_items(prompts)
+    return found[found["role"] == "refuse"].reset_index(drop=True)
+
+
 def _in_turn(rows: pd.DataFrame, count: int, salt: str) -> pd.DataFrame:
     """Return rows of every kind in turn, drawn by hash within a kind."""
     order = splits.shuffled(list(rows["item"]), f"refusal:curve:{salt}")

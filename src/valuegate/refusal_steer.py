@@ -79,6 +79,7 @@ def curves(
     prompts: int,
     everyday: int,
     strengths: str,
+    hash: str,
 ) -> pd.DataFrame:
     """Return refusal scores, and answers, while a direction is added to a layer at every position.
 
@@ -101,7 +102,10 @@ def curves(
         prompts: of a kind and role that it is fitted on.
         everyday: requests that it is fitted against.
         strengths: as "0.1 0.2".
+        hash: of the prompts that directions are fitted on, so that no stored table is taken for one
+            of other directions.
     """
+    del hash
     layer = at_depth(lm, depth)
     along = fitted(lm, layer, position, prompts, everyday)
     lengths = [float(part) for part in strengths.split()]
@@ -178,7 +182,9 @@ def _losses(lm: LanguageModel, text: str, answers: Sequence[str]) -> Float[np.nd
     return found
 
 
-def select(lm: LanguageModel, rows: pd.DataFrame, *, prompts: int, everyday: int) -> pd.DataFrame:
+def select(
+    lm: LanguageModel, rows: pd.DataFrame, *, prompts: int, everyday: int, hash: str
+) -> pd.DataFrame:
     """Return refusal scores with pooled directions of layers and positions taken out, or added.
 
     Columns: those of the items without text; `refusing`, the score with nothing done; `layers` and
@@ -192,7 +198,9 @@ def select(lm: LanguageModel, rows: pd.DataFrame, *, prompts: int, everyday: int
         rows: from `refusal_items.select_items`.
         prompts: of a kind and role that directions are fitted on, these rows left out.
         everyday: requests that they are fitted against.
+        hash: as in `curves`.
     """
+    del hash
     fit = refusal_items.request_items("fit", prompts, everyday)
     fit = fit[~fit["item"].isin(rows["item"])]
     layers = candidates(lm)
@@ -254,6 +262,7 @@ def ablated(
     everyday: int,
     strength: float,
     pairs: int,
+    hash: str,
 ) -> pd.DataFrame:
     """Return refusal scores with directions projected out, and one projected out and another added.
 
@@ -272,7 +281,9 @@ def ablated(
         everyday: requests that they are fitted against.
         strength: of what is added, in mean lengths of the layer's residual.
         pairs: kinds that are tried against each other, the first ones.
+        hash: as in `curves`.
     """
+    del hash
     layer = at_depth(lm, depth)
     along = fitted(lm, layer, position, prompts, everyday)
     kept = [n for n, name in enumerate(along.names) if not name.startswith("inside")]
