@@ -76,3 +76,38 @@ def test_a_direction_that_never_makes_refusals_has_no_cost():
     assert found.table["reached"].tolist() == [0, 0]
     assert not found.equal
     assert np.isnan(found.widest.estimate)
+
+
+def test_a_gate_that_knows_costs_nothing():
+    found = refusal.steered(table([4.1, 0.0]))
+    told = np.where(found.refuse == 1, 1.0, -1.0)
+    gain = refusal.gate_gain(found, told, "a", draws=20)
+    plain = refusal.cost(*(rate[0] for rate in refusal.rates(found)))
+    assert plain > 0
+    assert gain.estimate == approx(-plain)
+    always = refusal.gate_gain(found, np.ones(len(told)), "a", draws=20)
+    assert always.estimate == 0
+
+
+def test_controls_reach_what_they_reach():
+    found = refusal.steered(table([0.0, 0.0]).assign(names="a,outside 0"))
+    assert refusal.reach(found, "outside", draws=10).estimate == 100
+    still = table([0.0, 0.0]).assign(names="a,outside 0")
+    still["steered"] = [np.full(6, -1.0)] * len(still)
+    assert refusal.reach(refusal.steered(still), "outside", draws=10).estimate == 0
+
+
+def test_what_is_taken_out_and_what_needs_another():
+    rows = pd.DataFrame(
+        {
+            "refusing": [1.0, 1.0, -1.0, 1.0], "names": "a,b,pooled", "pairs": "a,b",
+            "single": [np.array([-1.0, 1, 1])] * 4, "every": [np.array([-1.0, -1, -1])] * 4,
+            "alone": [np.array([3.0, 3.0])] * 4, "crossed": [np.array([1.0, 3.0])] * 4,
+        }
+    )  # fmt: skip
+    assert refusal.taken_out(rows, "a", "single", draws=10).estimate == -75
+    assert refusal.taken_out(rows, "pooled", "single", draws=10).estimate == 25
+    change = refusal.crossed(rows, draws=10)
+    # a out, b added: from -1 to 1; b out, a added: from 1 to 3; alone from .5 to 3, twice.
+    assert change.estimate == approx(100 * (4 / 5 - 1))
+    assert change.level == 0.9

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.stats import spearmanr
 
 from valuegate import stats
 
@@ -138,15 +139,10 @@ def knob(
         seed: of the bootstrap.
     """
     rng = np.random.default_rng(seed)
-    groups = [np.flatnonzero(found.refuse == k) for k in (1.0, 0.0)]
     costs = np.empty((draws + 1, len(found.names)))
     areas = np.empty_like(costs)
     for draw in range(draws + 1):
-        weights = np.ones(len(found.refuse))
-        if draw:
-            weights = np.zeros(len(found.refuse))
-            for own in groups:
-                np.add.at(weights, rng.choice(own, size=len(own)), 1)
+        weights = _weights(found.refuse, rng) if draw else np.ones(len(found.refuse))
         refused, over = rates(found, weights, threshold)
         for d in range(len(found.names)):
             costs[draw, d] = cost(refused[d], over[d])
@@ -183,3 +179,127 @@ def knob(
     power = float((np.nanmax(apart, axis=1) < MARGIN).mean())
     names = (found.names[pairs[largest][0]], found.names[pairs[largest][1]])
     return Knob(pd.DataFrame(rows), widest, names, equal, power)
+
+
+def gate_gain(
+    found: Steered, gate: Float[np.ndarray, " prompt"], name: str, *, draws: int, seed: int = 0
+) -> stats.Interval:
+    """Return what over-refusal costs less where a direction is added only if a probe calls for it.
+
+    The cost at refusal `AT` with the gate less that without, paired over prompts; 95%. Source:
+    input-gated steering, arXiv 2603.13359.
+
+    Args:
+        found: from `steered`.
+        gate: a probe's score of each prompt, above 0 for one to refuse.
+        name: the direction.
+        draws: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    own = found.scores[:, found.names.index(name)]
+    gated = np.where((gate > 0)[:, None], own, own[:, :1])
+    both = Steered(("gated", "plain"), found.strengths, found.refuse, np.stack([gated, own], 1))
+
+    def gap(weights: np.ndarray) -> float:
+        refused, over = rates(both, weights)
+        return cost(refused[0], over[0]) - cost(refused[1], over[1])
+
+    rng = np.random.default_rng(seed)
+    drawn = [gap(_weights(found.refuse, rng)) for _ in range(draws)]
+    whole = gap(np.ones(len(gate)))
+    return stats.drawn_interval(whole, np.array(drawn), len(gate), len(gate))
+
+
+def reach(
+    found: Steered, stem: str, *, draws: int, threshold: float = 0.0, seed: int = 0
+) -> stats.Interval:
+    """Return the highest refusal, percent, that directions of a sort bring at any strength.
+
+    Args:
+        found: from `steered`.
+        stem: what their names begin with, such as "outside".
+        draws: of the bootstrap over prompts.
+        threshold: as for `rates`.
+        seed: of the bootstrap.
+    """
+    own = [n for n, name in enumerate(found.names) if name.startswith(stem)]
+    rng = np.random.default_rng(seed)
+
+    def highest(weights: np.ndarray) -> float:
+        return 100 * float(rates(found, weights, threshold)[0][own].max())
+
+    drawn = np.array([highest(_weights(found.refuse, rng)) for _ in range(draws)])
+    n = int(found.refuse.sum())
+    return stats.drawn_interval(highest(np.ones(len(found.refuse))), drawn, n, n)
+
+
+def _weights(
+    refuse: Float[np.ndarray, " prompt"], rng: np.random.Generator
+) -> Float[np.ndarray, " prompt"]:
+    """Return how often each prompt is drawn, within those to refuse and those to answer."""
+    weights = np.zeros(len(refuse))
+    for own in (np.flatnonzero(refuse == k) for k in (1.0, 0.0)):
+        np.add.at(weights, rng.choice(own, size=len(own)), 1)
+    return weights
+
+
+def taken_out(
+    table: pd.DataFrame, name: str, how: str, *, draws: int, threshold: float = 0.0
+) -> stats.Interval:
+    """Return the change of refusals, in points, when a direction is projected out.
+
+    Args:
+        table: from `refusal_steer.ablated`, some of its rows.
+        name: the direction.
+        how: "single" (its own layer) or "every".
+        draws: of the bootstrap over prompts.
+        threshold: as for `rates`.
+    """
+    place = table["names"].iloc[0].split(",").index(name)
+    after = np.stack(table[how].to_list())[:, place] > threshold
+    before = table["refusing"].to_numpy() > threshold
+    return stats.cluster_mean(100.0 * after - 100.0 * before, np.arange(len(table)), draws=draws)
+
+
+def crossed(table: pd.DataFrame, *, draws: int) -> stats.Interval:
+    """Return how much less a direction moves the refusal score with another one projected out.
+
+    Percent of what it moves the score by without, over all ordered pairs of kinds; a 90% interval
+    over prompts. 0: the two do not need each other.
+
+    Args:
+        table: from `refusal_steer.ablated`.
+        draws: of the bootstrap.
+    """
+    names = table["names"].iloc[0].split(",")
+    pairs = table["pairs"].iloc[0].split(",")
+    single, both, alone = (
+        np.stack(table[column].to_list()).astype(float) for column in ("single", "crossed", "alone")
+    )
+    plain = table["refusing"].to_numpy(float)
+    with_out, without = np.zeros(len(table)), np.zeros(len(table))
+    ordered = ((a, b) for a in range(len(pairs)) for b in range(len(pairs)) if a != b)
+    for n, (one, other) in enumerate(ordered):
+        with_out += both[:, n] - single[:, names.index(pairs[one])]
+        without += alone[:, other] - plain
+    sums = pd.DataFrame({"prompt": np.arange(len(table)), "with": with_out, "without": without})
+    return stats.cluster_bootstrap(
+        lambda f, w: 100 * (stats.weighted_ratio(f["with"], f["without"], w) - 1),
+        sums, "prompt", draws=draws, level=0.9,
+    )  # fmt: skip
+
+
+def agreement(table: pd.DataFrame, *, draws: int) -> stats.Interval:
+    """Return how alike the first-token form and the whole bank order requests (rank correlation).
+
+    Args:
+        table: from `refusal_run.bank`.
+        draws: of the bootstrap over requests.
+    """
+    first, bank = (table[column].to_numpy(float) for column in ("refusing", "bank"))
+
+    def correlation(_: pd.DataFrame, weights: np.ndarray) -> float:
+        drawn = np.repeat(np.arange(len(first)), weights)
+        return float(spearmanr(first[drawn], bank[drawn]).statistic)
+
+    return stats.cluster_bootstrap(correlation, table, "unit", draws=draws)

@@ -30,6 +30,24 @@ class Kind:
     comply: Residual
 
 
+def by_kind(
+    rows: pd.DataFrame, stream: Residual, names: tuple[str, ...]
+) -> tuple[dict[str, Kind], Residual]:
+    """Return residuals by kind of request, and those of requests of no kind.
+
+    Args:
+        rows: from `refusal_items.request_items`: kind and role.
+        stream: a residual a row.
+        names: of the kinds, in order.
+    """
+    kind, refuse = rows["kind"].to_numpy(), (rows["role"] == "refuse").to_numpy()
+    found = {
+        name: Kind(stream[(kind == name) & refuse], stream[(kind == name) & ~refuse])
+        for name in names
+    }
+    return found, stream[~np.isin(kind, names)]
+
+
 def check(kinds: Mapping[str, Kind]) -> None:
     """Raise a ValueGateError that names the kinds with too few prompts for a direction."""
     short = [

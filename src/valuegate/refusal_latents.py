@@ -15,6 +15,8 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from scipy import stats as scipy_stats
 
+from valuegate import stats
+
 Fires = Bool[np.ndarray, "prompt latent"]
 
 
@@ -72,7 +74,7 @@ def shared(
 
     def found(labels: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {
-            name: scipy_stats.false_discovery_control(fisher(on, labels[name])) <= rate
+            name: stats.benjamini_hochberg(fisher(on, labels[name])) <= rate
             for name, (on, _) in kinds.items()
         }
 

@@ -13,9 +13,8 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from valuegate import items, refusal_items, sae
+from valuegate import items, sae
 from valuegate.models import LanguageModel
-from valuegate.refusal_geometry import Kind
 from valuegate.residual import capture, logit_lens
 from valuegate.scoring import option_log_probs
 
@@ -146,18 +145,3 @@ def latents(lm: LanguageModel, rows: pd.DataFrame, *, position: str) -> pd.DataF
         .reset_index(drop=True)
         .assign(active=active, count=[float(len(own)) for own in active], latents=codes.shape[1])
     )
-
-
-def by_kind(rows: pd.DataFrame, stream: np.ndarray) -> tuple[dict[str, Kind], np.ndarray]:
-    """Return residuals by kind of request, and those of everyday requests.
-
-    Args:
-        rows: from `refusal_items.request_items`.
-        stream: a residual a row.
-    """
-    kind, refuse = rows["kind"].to_numpy(), (rows["role"] == "refuse").to_numpy()
-    found = {
-        name: Kind(stream[(kind == name) & refuse], stream[(kind == name) & ~refuse])
-        for name in refusal_items.kinds()
-    }
-    return found, stream[kind == refusal_items.EVERYDAY]

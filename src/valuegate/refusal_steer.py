@@ -17,7 +17,7 @@ from jaxtyping import Float
 from valuegate import directions as probes
 from valuegate import hooks, refusal_curves, refusal_geometry, refusal_items
 from valuegate.models import LanguageModel
-from valuegate.refusal_run import POSITIONS, at_depth, by_kind, first_tokens, odds, place
+from valuegate.refusal_run import POSITIONS, at_depth, first_tokens, odds, place
 from valuegate.residual import capture
 from valuegate.scoring import generate, option_log_probs, prompt_rows, readings
 from valuegate.steering import Above
@@ -48,7 +48,7 @@ def fitted(lm: LanguageModel, layer: int, position: str, prompts: int, everyday:
     rows = refusal_items.request_items("fit", prompts, everyday)
     texts = [lm.chat(text) for text in rows["text"]]
     stream = capture(lm, texts, [layer], [place(lm, position)])[:, 0, 0].numpy()
-    kinds, plain = by_kind(rows, stream)
+    kinds, plain = refusal_geometry.by_kind(rows, stream, refusal_items.kinds())
     own = refusal_geometry.directions(kinds, plain, "everyday")
     pooled = refusal_geometry.unit(own.mean(0))
     rng = np.random.default_rng(0)
@@ -84,8 +84,8 @@ def curves(
     """Return refusal scores, and answers, while a direction is added to a layer at every position.
 
     Columns: those of the items without text; `refusing`, the first-token score without steering
-    (nats); `gate`, the score of a probe fitted on requests of fit, above 0 for one to refuse
-    (input-gated steering, arXiv 2603.13359); `names` of the directions; `strengths`, in mean
+    (nats); `layer`; `gate`, the score of a probe fitted on requests of fit, above 0 for one to
+    refuse (input-gated steering, arXiv 2603.13359); `names` of the directions; `strengths`, in mean
     lengths of the layer's residual; `steered`, the score under every direction and strength,
     directions first, flattened; `kl` of the next token from that without steering, in the same
     order (nats). Lists for `SAID` first and every kind's direction: `answers`, greedy, of
@@ -128,7 +128,7 @@ def curves(
                 kl[batch, d, s] = (before.exp() * (before - after)).sum(1).cpu().numpy()
     stream = capture(lm, texts, [layer], [place(lm, position)])[:, 0, 0].numpy()
     found = rows.drop(columns="text").reset_index(drop=True).assign(
-        refusing=plain, gate=stream @ along.gate[0] + along.gate[1],
+        refusing=plain, layer=layer, gate=stream @ along.gate[0] + along.gate[1],
         names=",".join(along.names), strengths=strengths,
         steered=list(scores.reshape(len(texts), -1).astype("float32")),
         kl=list(kl.reshape(len(texts), -1).astype("float32")),
