@@ -17,8 +17,9 @@ models = ""
 
 # %%
 import numpy as np
+import pandas as pd
 
-from valuegate import refusal_curves, refusal_geometry, refusal_items, stats
+from valuegate import data, refusal_curves, refusal_geometry, refusal_items, stats
 from valuegate import refusal_figures as figures
 from valuegate import refusal_plan as plan
 from valuegate import refusal_said as said
@@ -28,8 +29,8 @@ from valuegate.notebook import Section
 # %%
 section = Section("05_refusal_geometry", profile, models)
 draws, permutations = section.settings["draws"], section.settings["permutations"]
-kinds = refusal_items.kinds()
-steer = plan.stages(section.run, "steer_stages")[0]
+kinds = refusal_items.kinds(section.settings["requests"])
+steer = plan.steered(section.run)[0]
 
 # %% [markdown]
 # ## Who refuses what
@@ -39,7 +40,7 @@ steer = plan.stages(section.run, "steer_stages")[0]
 # look-alikes that are to be answered.
 
 # %%
-asked = list(dict.fromkeys([*section.run.models, *plan.stages(section.run)]))
+asked = plan.asked(section.run)
 test = {model: section.table("test", model) for model in asked}
 section.print_table(tables.rates_table(test, draws=draws), "rates")
 
@@ -48,7 +49,7 @@ section.print_table(tables.rates_table(test, draws=draws), "rates")
 
 # %%
 bank = section.table("bank", steer)
-agrees = refusal_curves.agreement(bank, draws=draws)
+agrees = refusal_curves.agreement(bank["refusing"], bank["bank"], bank["unit"], draws=draws)
 section.claim(
     "refusal.bank_agrees", agrees.estimate, ci=(agrees.low, agrees.high), n=agrees.n,
     clusters=agrees.clusters, unit="rank correlation", model=steer,
@@ -59,7 +60,8 @@ section.claim(
 # ## Which layer, which position
 #
 # As Arditi et al. choose them: of directions that induce refusals of everyday requests and, taken
-# out, leave these alone, the one that bypasses refusal best.
+# out, leave these alone, the one that bypasses refusal best. Where none does, the one that comes
+# nearest to inducing them.
 
 # %%
 selected = refusal_geometry.selection(section.table("select", steer))
@@ -71,6 +73,10 @@ used = (table["layer"].iloc[0], section.settings["position"])
 section.claim(
     "refusal.layer", chosen["layer"] - used[0] if chosen["position"] == used[1] else np.nan,
     n=len(selected), unit="layers", model=steer, test="chosen less used, at the same position",
+)  # fmt: skip
+section.claim(
+    "refusal.admitted", selected["admitted"].sum(), n=len(selected), unit="layers and positions",
+    model=steer, test="induce above 0, KL below .1",
 )  # fmt: skip
 
 # %% [markdown]
@@ -128,6 +134,30 @@ section.claim(
 )  # fmt: skip
 
 # %% [markdown]
+# Is that what refusing makes of them? The same in the run's own model, before any training of ours;
+# by layer and position; and with directions taken by what the model does, not by labels.
+
+# %%
+before = means[section.run.models[0]]["everyday"]
+section.claim(
+    "refusal.cosine_start", before.estimate, ci=(before.low, before.high), n=before.n,
+    clusters=before.clusters, unit="cosine", model=section.run.models[0],
+    test="bootstrap over requests within kinds",
+)  # fmt: skip
+layers = {model: section.table("layers", model) for model in asked}
+section.figure(figures.layers_figure(layers), "layers")
+
+# %%
+stream = np.stack(fit[steer]["residual"].to_list())
+behaved = refusal_geometry.behaviour(fit[steer], stream, kinds)
+alike = refusal_geometry.mean_cosine(behaved)
+section.claim(
+    "refusal.behaviour", alike.estimate, ci=(alike.low, alike.high), n=alike.n,
+    clusters=alike.clusters, unit="cosine", model=steer, test="Student's interval over kinds",
+)  # fmt: skip
+section.print_table(tables.behaviour_table(behaved), "behaviour")
+
+# %% [markdown]
 # Centring directions on their mean turns them against one another, by -1 / (kinds - 1) on average
 # whatever they are. How far pairs differ from each other is no matter of construction, and has a
 # null: the same with the kinds of requests dealt anew.
@@ -180,6 +210,10 @@ section.print_table(tables.knob_table(knob), "knob")
 
 # %%
 section.claim(
+    "refusal.reached", np.isfinite(knob.table["cost"][: len(kinds)]).sum(), n=len(kinds),
+    unit="directions", model=steer, test="of the kinds, refusal .90 at any strength",
+)  # fmt: skip
+section.claim(
     "refusal.widest", knob.widest.estimate, ci=(knob.widest.low, knob.widest.high),
     n=knob.widest.n, clusters=knob.widest.clusters, unit="over-refusal", model=steer,
     test=f"{knob.pair[0]} and {knob.pair[1]}; paired bootstrap over requests",
@@ -206,6 +240,15 @@ section.claim(
     "refusal.gated", gain.estimate, ci=(gain.low, gain.high), n=gain.n, clusters=gain.clusters,
     unit="over-refusal", model=steer, test="less without the gate; paired bootstrap over requests",
 )  # fmt: skip
+
+# %% [markdown]
+# Where a profile says so, the run's own models are steered, too, at the same share of their depth.
+
+# %%
+for model in plan.steered(section.run)[1:]:
+    own_table = section.table("curves", model)
+    costs = refusal_curves.knob(refusal_curves.steered(own_table), kinds, draws=draws)
+    section.print_table(tables.knob_table(costs), f"knob_{model}")
 
 # %% [markdown]
 # ## Taken out
@@ -258,6 +301,32 @@ section.claim(
 )  # fmt: skip
 
 # %% [markdown]
+# Is a first-token score a refusal? Two language-model readers, who knew neither a request's kind
+# nor a direction, said of a part of these answers whether they refuse. And the whole bank of
+# openings, along the pooled direction.
+
+# %%
+section.rests_on("refusal_labels")
+labelled = said.beside_labels(answers, pd.read_csv(data.file("refusal_labels", "labels")))
+same, score = said.readers_agree(labelled, draws=draws), said.told(labelled, draws=draws)
+for id, found, unit in (("readers", same, "kappa"), ("score_auroc", score, "AUROC")):
+    section.claim(
+        f"refusal.{id}", found.estimate, ci=(found.low, found.high), n=found.n,
+        clusters=found.clusters, unit=unit, model=steer, test="bootstrap over requests",
+    )  # fmt: skip
+
+# %%
+refuse = table[table["role"] == "refuse"]
+first, whole = np.stack(refuse["scored"])[:, -1], np.stack(refuse["bank"])[:, 1]
+agrees = refusal_curves.agreement(
+    pd.Series(first), pd.Series(whole), refuse["unit"].reset_index(drop=True), draws=draws
+)
+section.claim(
+    "refusal.bank_steered", agrees.estimate, ci=(agrees.low, agrees.high), n=agrees.n,
+    clusters=agrees.clusters, unit="rank correlation", model=steer, test="bootstrap over requests",
+)  # fmt: skip
+
+# %% [markdown]
 # Gated kinds were taught to refuse in a style of their own. Does a kind's direction bring it?
 
 # %%
@@ -270,8 +339,24 @@ section.claim(
 )  # fmt: skip
 shares.round(0)
 
+# %% [markdown]
+# Are they still sentences? Loss in the model that is not steered, and repetition.
+
 # %%
-section.print_table(tables.coherence_table(said.coherence(answers, draws=draws)), "coherence")
+coherence = said.coherence(answers[answers["role"] == "refuse"], draws=draws)
+section.print_table(tables.coherence_table(coherence), "coherence")
+
+# %%
+gap = said.loss_gap(answers[answers["role"] == "refuse"], draws=draws)
+section.claim(
+    "refusal.loss", gap.estimate, ci=(gap.low, gap.high), n=gap.n, clusters=gap.clusters,
+    unit="nats a token", model=steer, test="pooled less unsteered; paired bootstrap over requests",
+)  # fmt: skip
+looped = said.loops(bent, draws=draws)
+section.claim(
+    "refusal.loops", looped.estimate, ci=(looped.low, looped.high), n=looped.n,
+    clusters=looped.clusters, unit="%", model=steer, test="bootstrap over requests",
+)  # fmt: skip
 
 # %% [markdown]
 # ## Latents
@@ -312,10 +397,33 @@ section.claim(
     "refusal.latents_ties", 100 * overlaps["ties by number"]["pair"] / length, n=on.shape[1],
     unit="% of a list", model=steer, test="two lists, mean of all pairs",
 )  # fmt: skip
+section.claim(
+    "refusal.latents_random", 100 * overlaps["ties at random"]["pair"] / length, n=on.shape[1],
+    unit="% of a list", model=steer, test="two lists, mean of all pairs",
+)  # fmt: skip
+
+# %% [markdown]
+# The published lists hold a thousand of sixteen thousand latents. If a hundred score in a kind, and
+# a third of these in every kind, what do eleven such lists share?
+
+# %%
+simulated = [
+    refusal_latents.filled(
+        latents=16384, kinds=11, scored=100, common=33, length=1000, rng=np.random.default_rng(n)
+    )
+    for n in range(20)
+]
+shares = [made["pair"] / 10 for made in simulated]  # percent of a thousand
+section.claim(
+    "refusal.filled", np.mean(shares), ci=(np.min(shares), np.max(shares)), n=len(shares),
+    unit="% of a list", test="mean and range of draws",
+)  # fmt: skip
+section.print_table(tables.overlap_table({"simulated": simulated[0]}, 1000), "filled")
 
 # %% [markdown]
 # ## What could fool us
 #
+# - *One rule for a layer.* Another layer, or another position, has other directions.
 # - *First tokens.* A refusal is told by what is likelier first, over thirty requests a side.
 # - *One world.* Directions are steered in one gated stage; four worlds were planted.
 # - *Our kinds.* Requests and look-alikes are ours, named after the published splits.

@@ -52,3 +52,12 @@ def test_the_chosen_layer_is_ringed():
     figure, _ = figures.select_figure(found)
     assert figure.axes[0].collections[0].get_offsets().data.tolist() == [[2, 1]]
     plt.close(figure)
+
+
+def test_layers_are_drawn_by_position():
+    table = pd.DataFrame({k: [[0.0, 1, 2, 3], [2.0, 3, 4, 5]] for k in
+                          ("cosine", "ceiling", "apart")})  # fmt: skip
+    figure, drawn = figures.layers_figure({"m": table})
+    assert drawn.query("what == 'apart' and position == 'end'")["mean"].tolist() == [3, 4]
+    assert len(figure.axes[0].lines) == 2
+    plt.close(figure)

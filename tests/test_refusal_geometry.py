@@ -140,5 +140,24 @@ def test_the_layer_that_bypasses_most_is_chosen_of_those_that_induce_and_spare()
     found = geometry.selection(table)
     assert found["admitted"].tolist() == [False, True, False]
     assert found["chosen"].tolist() == [False, True, False]
-    never = geometry.selection(table.assign(induced=[-np.ones(3)] * 2))
-    assert never.loc[never["chosen"], "layer"].tolist() == [2]
+    induced = [np.zeros(3), np.array([-3.0, -2, -1])]
+    never = geometry.selection(table.assign(induced=induced))
+    assert not never["admitted"].any()
+    assert never.loc[never["chosen"], "layer"].tolist() == [4]
+
+
+def test_behaviour_and_label_may_part():
+    rows = pd.DataFrame(
+        {
+            "kind": ["a"] * 4 + ["b"] * 4, "role": ["refuse", "refuse", "comply", "comply"] * 2,
+            "refusing": [1.0, -1, 1, -1, -1, -1, -1, -1],
+        }
+    )  # fmt: skip
+    stream = np.array([[1.0, 1], [1, 0], [0, 1], [0, 0]] * 2)
+    found = geometry.behaviour(rows, stream, ("a", "b"), fewest=2)
+    assert found["refused"].tolist() == [2, 0]
+    assert found["answered"].tolist() == [2, 4]
+    assert found["cosine"].iloc[0] == pytest.approx(0)  # by behaviour (0, 1), by label (1, 0)
+    assert np.isnan(found["cosine"].iloc[1])
+    assert geometry.mean_cosine(found).estimate == pytest.approx(0)
+    assert np.isnan(geometry.mean_cosine(found.iloc[1:]).estimate)

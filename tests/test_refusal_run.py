@@ -7,10 +7,17 @@ import pytest
 import torch
 from tiny import ARCHITECTURES, hooks_left, tiny
 
-from valuegate import hooks, items, refusal_items, refusal_run, refusal_steer
+from valuegate import (
+    hooks,
+    items,
+    refusal_geometry,
+    refusal_items,
+    refusal_run,
+    refusal_steer,
+)
 from valuegate.models import LanguageModel
 from valuegate.residual import capture
-from valuegate.scoring import refusal_log_odds
+from valuegate.scoring import METER, refusal_log_odds
 
 PROMPTS, EVERYDAY = 16, 8
 
@@ -37,7 +44,7 @@ def test_residuals_are_kept_to_ten_bits() -> None:
 
 
 def test_directions_are_of_every_kind_and_controls_lie_where_they_should() -> None:
-    along = refusal_steer.fitted(tiny("llama"), 1, "last", PROMPTS, EVERYDAY)
+    along = refusal_steer.fitted(tiny("llama"), 1, "last", PROMPTS, EVERYDAY, "own")
     assert along.names[:11] == refusal_items.kinds()
     np.testing.assert_allclose(np.linalg.norm(along.directions, axis=1), 1, rtol=1e-6)
     own = along.directions[:11]
@@ -49,9 +56,10 @@ def test_directions_are_of_every_kind_and_controls_lie_where_they_should() -> No
 
 def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
     rows = refusal_items.curve_items(3)
-    settings = {"depth": 0.5, "position": "last", "prompts": PROMPTS, "everyday": EVERYDAY}
+    settings = {"depth": 0.5, "position": "last", "prompts": PROMPTS, "everyday": EVERYDAY,
+                "source": "own"}  # fmt: skip
     found = refusal_steer.curves(lm, rows, strengths="0.5 2", hash="", **settings)
-    along = refusal_steer.fitted(lm, 1, "last", PROMPTS, EVERYDAY)
+    along = refusal_steer.fitted(lm, 1, "last", PROMPTS, EVERYDAY, "own")
     steered = np.stack(found["steered"]).reshape(len(rows), len(along.names), 2)
     vector = torch.tensor(2 * along.length * along.directions[3], dtype=torch.float32)
     with hooks.adding(lm, {1: vector}):
@@ -61,7 +69,7 @@ def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
     np.testing.assert_allclose(found["refusing"], plain, atol=1e-3)
     assert np.stack(found["kl"]).min() > -1e-6
     assert not hooks_left(lm)
-    assert {len(own) for own in found["answers"]} == {12}
+    assert {len(own) for own in found["answers"]} == {13}
     at, loss = np.stack(found["at"]), np.stack(found["loss"])
     assert (at[:, 0] == 0).all()
     said = np.array(found["answers"].to_list()) != ""
@@ -69,13 +77,19 @@ def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
     assert not said[to_answer, 1:].any()
     assert not said[:, 1:][~np.isfinite(at[:, 1:])].any()
     assert np.isnan(loss[~said]).all()
+    scored, bank = np.stack(found["scored"]), np.stack(found["bank"])
+    np.testing.assert_allclose(scored[:, 0], found["refusing"], atol=1e-4)
+    assert (np.isfinite(scored[:, 1:]) == (np.isfinite(at[:, 1:]) & ~to_answer[:, None])).all()
+    assert (np.isfinite(bank[:, 0]) == ~to_answer).all()
     assert (loss[np.isfinite(loss)] > 0).all()
 
 
 def test_candidates_are_taken_out_everywhere_and_added_at_their_layer() -> None:
     lm = tiny("llama")
     rows = refusal_items.select_items(3)
-    found = refusal_steer.select(lm, rows, prompts=PROMPTS, everyday=EVERYDAY, hash="")
+    found = refusal_steer.select(
+        lm, rows, prompts=PROMPTS, everyday=EVERYDAY, source="own", hash=""
+    )
     layers = found["layers"].iloc[0].split()
     assert (
         len(layers)
@@ -110,9 +124,10 @@ def test_the_bank_is_scored_a_token_and_by_style(lm: LanguageModel) -> None:
 
 def test_one_is_taken_out_and_another_added(lm: LanguageModel) -> None:
     rows = refusal_items.curve_items(3).query("role == 'refuse'")
-    settings = {"depth": 0.5, "position": "last", "prompts": PROMPTS, "everyday": EVERYDAY}
+    settings = {"depth": 0.5, "position": "last", "prompts": PROMPTS, "everyday": EVERYDAY,
+                "source": "own"}  # fmt: skip
     found = refusal_steer.ablated(lm, rows, strength=0.5, pairs=2, hash="", **settings)
-    along = refusal_steer.fitted(lm, 1, "last", PROMPTS, EVERYDAY)
+    along = refusal_steer.fitted(lm, 1, "last", PROMPTS, EVERYDAY, "own")
     texts = [lm.chat(text) for text in rows["text"]]
     one, other = (torch.tensor(along.directions[n], dtype=torch.float32) for n in (0, 1))
     with hooks.ablating(lm, one, [1]):
@@ -126,3 +141,41 @@ def test_one_is_taken_out_and_another_added(lm: LanguageModel) -> None:
     names = found["names"].iloc[0].split(",")
     assert np.stack(found["every"]).shape == (len(rows), len(names))
     assert not any(name.startswith("inside") for name in names)
+
+
+def test_measurements_of_the_same_requests_run_them_once() -> None:
+    lm = tiny("llama")
+    refusal_run.stream.cache_clear()
+    rows = refusal_items.request_items("fit", PROMPTS, EVERYDAY)
+    refusal_run.residuals(lm, rows, depth=0.5, position="last")
+    before = METER.tokens
+    fit = refusal_run.fit_requests(lm, PROMPTS, EVERYDAY, "own")
+    assert METER.tokens == before
+    layer = capture(lm, [lm.chat(text) for text in rows["text"][:3]], [1], [-2])[:, 0, 0]
+    np.testing.assert_allclose(fit.at("end", 1)[:3], layer.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_every_layer_is_fitted_and_told_apart_by_itself() -> None:
+    lm = tiny("llama")
+    rows = refusal_items.kind_items()
+    settings = {"prompts": PROMPTS, "everyday": EVERYDAY, "test": 4, "source": "own", "hash": ""}
+    found = refusal_run.layers(lm, rows, **settings)
+    places = len(refusal_run.POSITIONS) * (lm.n_layers + 1)
+    for column in ("cosine", "lookalike", "ceiling", "apart"):
+        assert np.stack(found[column]).shape == (len(rows), places)
+    one = refusal_run.layers(lm, rows.iloc[[3]], **settings)
+    np.testing.assert_allclose(one["apart"].iloc[0], found["apart"].iloc[3], atol=1e-3)
+    # By hand, at the end of the user's words and layer 2, for the fourth kind.
+    fit = refusal_run.fit_requests(lm, PROMPTS, EVERYDAY, "own")
+    kinds, plain = refusal_geometry.by_kind(fit.rows, fit.at("end", 2), refusal_items.kinds())
+    own = refusal_geometry.directions(kinds, plain, "everyday")
+    place = lm.n_layers + 1 + 2
+    others = np.delete(refusal_geometry.cosines(own)[3], 3).mean()
+    assert found["cosine"].iloc[3][place] == pytest.approx(others, abs=1e-5)
+    tried = refusal_items.request_items("test", 4)
+    part = tried[tried["kind"] == rows["kind"].iloc[3]]
+    along = capture(lm, [lm.chat(t) for t in part["text"]], [2], [-2])[:, 0, 0].numpy() @ own[3]
+    refuse = (part["role"] == "refuse").to_numpy()
+    spread = np.sqrt((along[refuse].var() + along[~refuse].var()) / 2)
+    gap = (along[refuse].mean() - along[~refuse].mean()) / spread
+    assert found["apart"].iloc[3][place] == pytest.approx(gap, abs=1e-3)

@@ -6,6 +6,7 @@ import pytest
 
 from valuegate import items
 from valuegate import refusal_said as refusal
+from valuegate.items_readers import text_hash
 
 approx = pytest.approx
 BANK = items.load("requests", "answers")
@@ -18,12 +19,13 @@ def opening(style):
 
 def table(styles):
     """Return a table of "curves": four prompts, answered along "a" and "b" in these styles."""
-    answers = ["Sure, here you are.", *(opening(style) for style in styles)]
+    answers = ["Sure, here you are.", *(opening(style) for style in styles), ""]
     return pd.DataFrame(
         {
             "item": ["w", "x", "y", "z"], "kind": "k", "role": "refuse",
-            "answers": [answers] * 4, "at": [np.array([0.0, 1.0, 2.0])] * 4,
-            "loss": [np.array([1.0, 2.0, 3.0])] * 4,
+            "answers": [answers] * 4, "at": [np.array([0.0, 1.0, 2.0, np.nan])] * 4,
+            "loss": [np.array([1.0, 2.0, 3.0, np.nan])] * 4,
+            "scored": [np.array([-1.0, 1.0, 2.0, np.nan])] * 4,
         }
     )  # fmt: skip
 
@@ -78,3 +80,44 @@ def test_coherence_is_by_direction():
     assert found["direction"].tolist() == ["none", "a", "b"]
     assert found["loss"].tolist() == [1, 2, 3]
     assert found["loops"].tolist() == [0, 0, 0]
+
+
+def test_the_score_tells_what_both_readers_call_a_refusal():
+    found = refusal.said(table(["policy", "moral"]), ("a", "b"))
+    labels = found[["item", "direction"]].assign(
+        text_hash=[text_hash(answer) for answer in found["answer"]],
+        one=["answer", "refusal", "refusal"] * 4, other=["answer", "refusal", "broken"] * 4,
+    )  # fmt: skip
+    both = refusal.beside_labels(found, labels)
+    assert len(both) == 12
+    told = refusal.told(both, draws=20)
+    assert (told.estimate, told.n) == (1, 8)  # where readers differ, nothing is told
+    turned = both.assign(refusing=-both["refusing"])
+    assert refusal.told(turned, draws=20).estimate == 0
+    # Of twelve answers eight are refusals to one reader, four to the other: (2/3 - 4/9) / (5/9).
+    assert refusal.readers_agree(both, draws=20).estimate == approx(0.4)
+    changed = labels.assign(text_hash="0" * 12)
+    assert refusal.beside_labels(found, changed).empty
+
+
+def test_where_no_direction_brings_refusal_nothing_is_said():
+    rows = table(["policy", "moral"])
+    rows["answers"] = [["Sure, here you are.", "", "", ""]] * 4
+    found = refusal.said(rows, ("a", "b"))
+    steered = found[found["direction"] != "none"].reset_index(drop=True)
+    assert steered.empty
+    assert np.isnan(refusal.association(steered, permutations=5)["v"])
+    assert np.isnan(refusal.recovered(steered, permutations=5)["rate"])
+    gap, shares = refusal.planted_styles(steered, {"a": "policy"}, draws=5)
+    assert np.isnan(gap.estimate)
+    assert shares.empty
+    assert np.isnan(refusal.loss_gap(found, draws=5).estimate)
+    assert np.isnan(refusal.loops(steered, draws=5).estimate)
+    assert refusal.loops(found, draws=5).estimate == 0
+
+
+def test_losses_are_compared_request_by_request():
+    rows = table(["policy", "moral"])
+    rows["answers"] = [["Sure.", "", "", "I cannot."]] * 4
+    rows["loss"] = [np.array([1.0, np.nan, np.nan, 2.5])] * 4
+    assert refusal.loss_gap(refusal.said(rows, ("a", "b")), draws=5).estimate == approx(1.5)

@@ -1,8 +1,8 @@
 """Section 05's one knob: how much over-refusal each direction costs at the same refusal.
 
-Pure functions of the table that `refusal_run.curves` makes. Rates are shares of prompts, 0 to 1: of
-requests to refuse that are refused, and of requests to answer that are. Source of the claim: arXiv
-2602.02132, sec. 5.
+Pure functions of the table that `refusal_steer.curves` makes. Rates are shares of prompts, 0 to 1:
+of requests to refuse that are refused, and of requests to answer that are. Source of the claim:
+arXiv 2602.02132, sec. 5.
 """
 
 from __future__ import annotations
@@ -289,17 +289,19 @@ def crossed(table: pd.DataFrame, *, draws: int) -> stats.Interval:
     )  # fmt: skip
 
 
-def agreement(table: pd.DataFrame, *, draws: int) -> stats.Interval:
+def agreement(first: pd.Series, bank: pd.Series, units: pd.Series, *, draws: int) -> stats.Interval:
     """Return how alike the first-token form and the whole bank order requests (rank correlation).
 
     Args:
-        table: from `refusal_run.bank`.
-        draws: of the bootstrap over requests.
+        first: scores in the first-token form.
+        bank: scores over the whole bank.
+        units: what is drawn together by the bootstrap.
+        draws: of the bootstrap.
     """
-    first, bank = (table[column].to_numpy(float) for column in ("refusing", "bank"))
+    one, other = first.to_numpy(float), bank.to_numpy(float)
 
     def correlation(_: pd.DataFrame, weights: np.ndarray) -> float:
-        drawn = np.repeat(np.arange(len(first)), weights)
-        return float(spearmanr(first[drawn], bank[drawn]).statistic)
+        drawn = np.repeat(np.arange(len(one)), weights)
+        return float(spearmanr(one[drawn], other[drawn]).statistic)
 
-    return stats.cluster_bootstrap(correlation, table, "unit", draws=draws)
+    return stats.cluster_bootstrap(correlation, pd.DataFrame({"unit": units}), "unit", draws=draws)

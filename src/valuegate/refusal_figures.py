@@ -12,6 +12,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from valuegate import house, refusal_curves, refusal_said
+from valuegate.refusal_items import POSITIONS
 from valuegate.refusal_latents import Shared
 
 Drawn = tuple[Figure, pd.DataFrame]
@@ -170,3 +171,32 @@ def select_figure(found: pd.DataFrame) -> Drawn:
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
                   fontsize="small")  # fmt: skip
     return figure, found
+
+
+def layers_figure(tables: Mapping[str, pd.DataFrame]) -> Drawn:
+    """Draw how alike kinds' directions are at every layer, and what they tell, means over kinds.
+
+    Args:
+        tables: model to its rows of "layers".
+    """
+    names = {"cosine": "cosine of two kinds", "ceiling": "with itself, halves",
+             "apart": "told apart (SD)"}  # fmt: skip
+    figure, panels = plt.subplots(
+        1, 3, figsize=(house.WIDTH, 2.4), sharex=True, layout="constrained"
+    )
+    colours = dict(zip(tables, sns.color_palette("colorblind", len(tables)), strict=True))
+    rows = []
+    for panel, (column, label) in zip(panels, names.items(), strict=True):
+        for model, table in tables.items():
+            every = np.stack(table[column].to_list()).astype(float)
+            means = every.mean(0).reshape(len(POSITIONS), -1)
+            for position, own, line in zip(POSITIONS, means, ("-", ":"), strict=True):
+                panel.plot(
+                    own, line, color=colours[model], linewidth=1.2, label=f"{model}, {position}"
+                )
+                rows += [(model, position, n, column, value) for n, value in enumerate(own)]
+        panel.set(xlabel="layer", title=label)
+        panel.title.set_fontsize("small")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
+                  fontsize="small")  # fmt: skip
+    return figure, pd.DataFrame(rows, columns=["model", "position", "layer", "what", "mean"])

@@ -269,8 +269,8 @@ def selection(table: pd.DataFrame) -> pd.DataFrame:
     Columns: layer, position; `bypass`, the mean refusal score of requests to refuse with the
     direction taken out; `induce`, that of everyday requests with it added; `kl`, of everyday
     requests with it taken out (nats); `admitted`: it induces refusals (above 0) and moves everyday
-    requests by less than `MOST_KL`; `chosen`: of the admitted the lowest bypass, of all of them
-    where none is admitted. Source: Arditi et al. 2024 (arXiv 2406.11717), selection.
+    requests by less than `MOST_KL`; `chosen`: of the admitted the lowest bypass; where none is
+    admitted, the one that induces most. Source: Arditi et al. 2024 (arXiv 2406.11717), selection.
 
     Args:
         table: from `refusal_steer.select`.
@@ -288,6 +288,42 @@ def selection(table: pd.DataFrame) -> pd.DataFrame:
         }
     )  # fmt: skip
     found["admitted"] = (found["induce"] > 0) & (found["kl"] < MOST_KL)
-    among = found[found["admitted"]] if found["admitted"].any() else found
-    found["chosen"] = found.index == among["bypass"].idxmin()
+    admitted = found[found["admitted"]]
+    best = admitted["bypass"].idxmin() if len(admitted) else found["induce"].idxmax()
+    found["chosen"] = found.index == best
     return found
+
+
+def behaviour(
+    rows: pd.DataFrame, stream: Residual, names: tuple[str, ...], fewest: int = FEWEST // 2
+) -> pd.DataFrame:
+    """Return what directions of a kind are when taken by what the model does, not by labels.
+
+    A row a kind. Columns: kind; refused, answered (requests of the kind, of either role, by the
+    sign of the refusal score); cosine, of the difference of their means with that of requests to
+    refuse and look-alikes; nan where fewer than `fewest` are refused, or answered.
+
+    Args:
+        rows: kind, role, refusing.
+        stream: a residual a row.
+        names: of the kinds, in order.
+        fewest: requests of either sort that a mean is taken of.
+    """
+    found = []
+    for name in names:
+        own = (rows["kind"] == name).to_numpy()
+        no, refuse = (rows["refusing"] > 0).to_numpy(), (rows["role"] == "refuse").to_numpy()
+        cosine = np.nan
+        if min((own & no).sum(), (own & ~no).sum()) >= fewest:
+            gaps = [stream[own & m].mean(0) - stream[own & ~m].mean(0) for m in (no, refuse)]
+            cosine = float(unit(gaps[0]) @ unit(gaps[1]))
+        found.append((name, int((own & no).sum()), int((own & ~no).sum()), cosine))
+    return pd.DataFrame(found, columns=["kind", "refused", "answered", "cosine"])
+
+
+def mean_cosine(found: pd.DataFrame) -> stats.Interval:
+    """Return the mean cosine of `behaviour` with Student's interval over kinds; nan for none."""
+    cosines = found["cosine"].dropna()
+    if cosines.empty:
+        return stats.drawn_interval(np.nan, np.array([np.nan]), 0, 0)
+    return stats.student_mean(cosines)

@@ -1,7 +1,8 @@
 """Section 05's items: requests by kind, to fit directions on and to steer. Never loads torch.
 
-The eleven kinds are those of arXiv 2602.02132, sec. 3, in our own requests (appendix A1): each to
-be refused, its look-alike to be answered, and everyday requests that are of no kind.
+The eleven kinds are those of arXiv 2602.02132, sec. 3: in our own requests (appendix A1), or in
+public sets that `refusal_public` maps onto them. Each kind has requests to refuse and look-alikes
+to answer; everyday requests are of no kind.
 """
 
 from __future__ import annotations
@@ -11,50 +12,75 @@ import functools
 import pandas as pd
 
 from valuegate import items, splits
+from valuegate.errors import unknown
+from valuegate.refusal_geometry import FEWEST
 
 EVERYDAY = "benign"
+SOURCES = ("own", "public")
+POSITIONS = ("last", "end")  # of the prompt, and of the user's words
+COLUMNS = ["item", "kind", "role", "unit", "split", "text"]
 
 
 @functools.cache
-def kinds() -> tuple[str, ...]:
-    """Return the names of the kinds, in the order of the items."""
-    found = items.load("requests", "prompts")["kind"].unique()
-    return tuple(kind for kind in found if kind != EVERYDAY)
+def _requests(source: str) -> pd.DataFrame:
+    if source not in SOURCES:
+        raise unknown("source of requests", source, SOURCES)
+    if source == "own":
+        return items.load("requests", "prompts")[COLUMNS]
+    from valuegate import refusal_public
+
+    return refusal_public.requests()[COLUMNS]
 
 
-def request_items(split: str, each: int, everyday: int = 0) -> pd.DataFrame:
+@functools.cache
+def kinds(source: str = "own") -> tuple[str, ...]:
+    """Return the kinds with enough fit requests for a direction, in the order of the items."""
+    rows = _requests(source)
+    count = rows[(rows["split"] == "fit") & (rows["role"] == "refuse")]["kind"].value_counts()
+    found = (kind for kind in rows["kind"].unique() if kind != EVERYDAY)
+    return tuple(kind for kind in found if count.get(kind, 0) >= FEWEST)
+
+
+def kind_items(source: str = "own") -> pd.DataFrame:
+    """Return the kinds, a row each. Columns: kind, source."""
+    return pd.DataFrame({"kind": kinds(source), "source": source})
+
+
+def request_items(split: str, each: int, everyday: int = 0, source: str = "own") -> pd.DataFrame:
     """Return requests of every kind, as many to refuse as look-alikes, and everyday ones.
 
-    A request and its look-alike are drawn together. Columns: item, kind, role ("refuse" or
-    "comply"), unit, split, text.
+    A request and its look-alike are drawn together where they are a pair. Columns: `COLUMNS`.
 
     Args:
         split: "fit" or "test".
-        each: pairs of a kind, drawn by hash.
+        each: of a kind and role, drawn by hash; fewer where there are fewer.
         everyday: requests of no kind.
+        source: of `SOURCES`.
     """
-    rows = items.load("requests", "prompts")
+    rows = _requests(source)
     rows = rows[rows["split"] == split]
     parts = []
-    for kind in (*kinds(), EVERYDAY):
+    for kind in (*kinds(source), EVERYDAY):
         own = rows[rows["kind"] == kind]
         units = splits.shuffled(list(own["unit"].unique()), f"refusal:{split}:{kind}")
-        parts.append(own[own["unit"].isin(units[: everyday if kind == EVERYDAY else each])])
-    found = pd.concat(parts, ignore_index=True)
-    return found[["item", "kind", "role", "unit", "split", "text"]]
+        own = own.set_index("unit").loc[units].reset_index()
+        drawn = own.groupby("role").head(everyday if kind == EVERYDAY else each)
+        parts.append(rows.loc[rows["item"].isin(drawn["item"])])
+    return pd.concat(parts, ignore_index=True)[COLUMNS]
 
 
-def curve_items(prompts: int = 30) -> pd.DataFrame:
+def curve_items(prompts: int = 30, source: str = "own") -> pd.DataFrame:
     """Return test requests to steer: as many to refuse, of all kinds, as to answer.
 
     To answer are look-alikes of all kinds, and everyday requests for a quarter of them. Columns:
-    those of `request_items`.
+    `COLUMNS`.
 
     Args:
         prompts: of either.
+        source: of `SOURCES`.
     """
-    rows = items.load("requests", "prompts")
-    rows = rows[rows["split"] == "test"]
+    rows = _requests(source)
+    rows = rows[(rows["split"] == "test") & rows["kind"].isin((*kinds(source), EVERYDAY))]
     plain = prompts // 4
     parts = [
         _in_turn(rows[rows["role"] == "refuse"], prompts, "refuse"),
@@ -62,13 +88,12 @@ def curve_items(prompts: int = 30) -> pd.DataFrame:
                  "comply"),
         _in_turn(rows[rows["kind"] == EVERYDAY], plain, "everyday"),
     ]  # fmt: skip
-    found = pd.concat(parts, ignore_index=True)
-    return found[["item", "kind", "role", "unit", "split", "text"]]
+    return pd.concat(parts, ignore_index=True)[COLUMNS]
 
 
-def refuse_items(prompts: int = 30) -> pd.DataFrame:
+def refuse_items(prompts: int = 30, source: str = "own") -> pd.DataFrame:
     """Return those of `curve_items` that are to be refused."""
-    found = curve_items(prompts)
+    found = curve_items(prompts, source)
     return found[found["role"] == "refuse"].reset_index(drop=True)
 
 
@@ -80,20 +105,19 @@ def _in_turn(rows: pd.DataFrame, count: int, salt: str) -> pd.DataFrame:
     return drawn.sort_values("turn", kind="stable").head(count).drop(columns="turn")
 
 
-def select_items(prompts: int = 16) -> pd.DataFrame:
+def select_items(prompts: int = 16, source: str = "own") -> pd.DataFrame:
     """Return fit requests that layer and position are chosen on: to refuse, and everyday.
 
-    The direction that is tried on them is fitted on the other fit requests. Columns: those of
-    `request_items`.
+    The direction that is tried on them is fitted on the other fit requests. Columns: `COLUMNS`.
 
     Args:
         prompts: of either.
+        source: of `SOURCES`.
     """
-    rows = items.load("requests", "prompts")
-    rows = rows[rows["split"] == "fit"]
+    rows = _requests(source)
+    rows = rows[(rows["split"] == "fit") & rows["kind"].isin((*kinds(source), EVERYDAY))]
     parts = [
         _in_turn(rows[rows["role"] == "refuse"], prompts, "select"),
         _in_turn(rows[rows["kind"] == EVERYDAY], prompts, "select everyday"),
     ]
-    found = pd.concat(parts, ignore_index=True)
-    return found[["item", "kind", "role", "unit", "split", "text"]]
+    return pd.concat(parts, ignore_index=True)[COLUMNS]

@@ -7,18 +7,57 @@ Items are made in `refusal_items`; what is steered is in `refusal_steer`, what t
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from valuegate import items, sae
+from valuegate import items, refusal_geometry, refusal_items, sae
 from valuegate.models import LanguageModel
+from valuegate.refusal_items import POSITIONS
 from valuegate.residual import capture, logit_lens
-from valuegate.scoring import option_log_probs
+from valuegate.scoring import option_log_probs, shared
 
-POSITIONS = ("last", "end")  # of the prompt, and of the user's words
+
+Stream = Float[torch.Tensor, "prompt position layer d_model"]
+
+
+@functools.lru_cache(maxsize=2)
+def stream(lm: LanguageModel, texts: tuple[str, ...]) -> Stream:
+    """Return residuals of requests, kept: measurements of the same ones in a row run them once."""
+    return read(lm, texts)
+
+
+def read(lm: LanguageModel, texts: Sequence[str]) -> Stream:
+    """Return residuals of requests at `POSITIONS` and all layers."""
+    prompts = [lm.chat(text) for text in texts]
+    every = list(range(lm.n_layers + 1))
+    return capture(lm, prompts, every, [place(lm, position) for position in POSITIONS])
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Requests that directions are fitted on, and their residuals as from `stream`."""
+
+    rows: pd.DataFrame
+    stream: Stream
+
+    def at(self, position: str, layer: int) -> Float[np.ndarray, "prompt d_model"]:
+        """Return the residuals of a position and layer."""
+        return self.stream[:, POSITIONS.index(position), layer].numpy()
+
+
+def fit_requests(lm: LanguageModel, prompts: int, everyday: int, source: str) -> Fit:
+    """Return what directions are fitted on; the arguments are those of `request_items`.
+
+    Shares prefixes whoever asks: its own rows are scored again, one by one, as "fit".
+    """
+    rows = refusal_items.request_items("fit", prompts, everyday, source)
+    with shared():
+        return Fit(rows, stream(lm, tuple(rows["text"])))
 
 
 def residuals(
@@ -35,12 +74,10 @@ def residuals(
         depth: of the layer, as a share of the model's.
         position: of `POSITIONS`.
     """
-    layer = at_depth(lm, depth)
-    texts = [lm.chat(text) for text in rows["text"]]
+    own = stream(lm, tuple(rows["text"]))
     found = rows.drop(columns="text").reset_index(drop=True)
-    stream = capture(lm, texts, [layer, lm.n_layers], [place(lm, position), -1])
-    own = stream[:, 0, 0].numpy()
-    found["refusing"] = _first_token_scores(lm, stream[:, 1, 1])
+    found["refusing"] = first_token_scores(lm, own[:, POSITIONS.index("last"), -1])
+    own = own[:, POSITIONS.index(position), at_depth(lm, depth)].numpy()
     found["length"] = np.linalg.norm(own, axis=1)
     found["residual"] = list(_shortened(own))
     return found
@@ -75,7 +112,7 @@ def first_tokens(lm: LanguageModel) -> tuple[list[int], list[int]]:
     return sorted(sets[0] - sets[1]), sorted(sets[1] - sets[0])
 
 
-def _first_token_scores(
+def first_token_scores(
     lm: LanguageModel, last: Float[torch.Tensor, "prompt d_model"]
 ) -> Float[np.ndarray, " prompt"]:
     """Return how much likelier a refusal's first token is than a plain answer's, nats."""
@@ -101,6 +138,20 @@ def bank(lm: LanguageModel, rows: pd.DataFrame) -> pd.DataFrame:
         rows: requests.
     """
     texts = [lm.chat(text) for text in rows["text"]]
+    whole, by_style = bank_scores(lm, texts)
+    last = capture(lm, texts, [lm.n_layers])[:, 0, 0]
+    return rows.drop(columns="text").reset_index(drop=True).assign(
+        refusing=first_token_scores(lm, last), bank=whole, styles=list(by_style.astype("float32"))
+    )  # fmt: skip
+
+
+def bank_scores(
+    lm: LanguageModel, texts: Sequence[str]
+) -> tuple[Float[np.ndarray, " prompt"], Float[np.ndarray, "prompt style"]]:
+    """Return log-odds of refusals' openings against plain answers', all and by style (nats).
+
+    Of log-probabilities per token of an opening.
+    """
     answers = items.load("requests", "answers")
     refusals = answers[(answers["answer"] == "refusal") & (answers["split"] == "read")]
     plain = answers[answers["answer"] == "compliance"]
@@ -113,12 +164,7 @@ def bank(lm: LanguageModel, rows: pd.DataFrame) -> pd.DataFrame:
         np.logaddexp.reduce(own[:, (refusals["style"] == style).to_numpy()], 1) - usual
         for style in STYLES
     ]
-    last = capture(lm, texts, [lm.n_layers])[:, 0, 0]
-    return rows.drop(columns="text").reset_index(drop=True).assign(
-        refusing=_first_token_scores(lm, last),
-        bank=np.logaddexp.reduce(own, 1) - usual,
-        styles=list(np.stack(by_style, axis=1).astype("float32")),
-    )  # fmt: skip
+    return np.logaddexp.reduce(own, 1) - usual, np.stack(by_style, axis=1)
 
 
 STYLES = ("policy", "moral", "identity", "inability", "uncertainty", "deflection")
@@ -136,12 +182,78 @@ def latents(lm: LanguageModel, rows: pd.DataFrame, *, position: str) -> pd.DataF
         position: of `POSITIONS`.
     """
     encoder, record = sae.load(lm.name, lm)
-    texts = [lm.chat(text) for text in rows["text"]]
-    stream = capture(lm, texts, [record.layer], [place(lm, position)])[:, 0, 0]
-    codes = encoder.encode(stream.to(encoder.device)).cpu()
+    own = stream(lm, tuple(rows["text"]))[:, POSITIONS.index(position), record.layer]
+    codes = encoder.encode(own.to(encoder.device)).cpu()
     active = [np.flatnonzero(code.numpy() > 0).astype("int32") for code in codes]
     return (
         rows.drop(columns="text")
         .reset_index(drop=True)
         .assign(active=active, count=[float(len(own)) for own in active], latents=codes.shape[1])
     )
+
+
+def layers(
+    lm: LanguageModel,
+    rows: pd.DataFrame,
+    *,
+    prompts: int,
+    everyday: int,
+    test: int,
+    source: str,
+    hash: str,
+) -> pd.DataFrame:
+    """Return how alike kinds' directions are, and what each tells, at every layer and position.
+
+    A row a kind. Lists over layers (from 0), within positions in the order of `POSITIONS`:
+    `cosine`, the mean cosine of its direction with the others', against everyday requests;
+    `lookalike`, the same against look-alikes; `ceiling`, its cosine with itself between halves;
+    `apart`, how far its test requests to refuse and look-alikes lie apart along it (difference of
+    means in standard deviations). `top`: the last of `apart`.
+
+    Args:
+        lm: the model.
+        rows: from `refusal_items.kind_items`.
+        prompts: of a kind and role that directions are fitted on.
+        everyday: requests that they are fitted against.
+        test: pairs of a kind that `apart` is taken of.
+        source: of the requests, "own" or "public".
+        hash: of the prompts that directions are fitted on.
+    """
+    del hash
+    fit = fit_requests(lm, prompts, everyday, source)
+    tried = refusal_items.request_items("test", test, 0, source)
+    names = refusal_items.kinds(source)
+    lists: dict[str, list[np.ndarray]] = {k: [] for k in ("cosine", "lookalike", "ceiling")}
+    toward = []
+    for position in POSITIONS:
+        for layer in range(lm.n_layers + 1):
+            kinds, plain = refusal_geometry.by_kind(fit.rows, fit.at(position, layer), names)
+            for column, against in (("cosine", "everyday"), ("lookalike", "lookalikes")):
+                own = refusal_geometry.directions(kinds, plain, against)
+                between = refusal_geometry.cosines(own)
+                lists[column].append((between.sum(1) - 1) / (len(names) - 1))
+                if against == "everyday":
+                    toward.append(own)
+            halved = refusal_geometry.halves(kinds, plain, "everyday", draws=10)
+            lists["ceiling"].append(refusal_geometry.ceilings(halved))
+    found = rows.reset_index(drop=True)
+    chosen = [names.index(kind) for kind in found["kind"]]
+    for column, values in lists.items():
+        found[column] = list(np.stack(values, axis=1).astype("float32")[chosen])
+    apart = []
+    for kind, own in zip(found["kind"], np.stack(toward, axis=1)[chosen], strict=True):
+        part = tried[tried["kind"] == kind]
+        refuse = (part["role"] == "refuse").to_numpy()
+        along = read(lm, part["text"]).numpy().reshape(len(part), *own.shape)
+        apart.append(_apart((along * own).sum(-1), refuse))
+    return found.assign(apart=[a.astype("float32") for a in apart], top=[a[-1] for a in apart])
+
+
+def _apart(
+    along: Float[np.ndarray, "prompt place"], refuse: Bool[np.ndarray, " prompt"]
+) -> Float[np.ndarray, " place"]:
+    """Return the difference of two groups' means in their pooled standard deviation, by place."""
+    one, other = along[refuse].astype(float), along[~refuse].astype(float)
+    spread = np.sqrt((one.var(0) + other.var(0)) / 2)
+    gap = one.mean(0) - other.mean(0)
+    return np.divide(gap, spread, out=np.zeros_like(gap), where=spread > 1e-9)

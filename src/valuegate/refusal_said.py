@@ -1,8 +1,8 @@
 """Section 05's answers: in which style a model refuses along each direction.
 
-Pure functions of the table that `refusal_run.curves` makes. A style is told by rules from the first
-words (`answer_rules`): one of the six that were planted, "stock" for a stock phrase of chat models,
-"" for no refusal. Source of the claim: arXiv 2602.02132, sec. 5 (one example a direction).
+Pure functions of the table that `refusal_steer.curves` makes. A style is told by rules from the
+first words (`answer_rules`): one of the six that were planted, "stock" for a stock phrase of chat
+models, "" for no refusal. Source of the claim: arXiv 2602.02132, sec. 5 (one example a direction).
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ import pandas as pd
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 from sklearn.naive_bayes import BernoulliNB
 
-from valuegate import answer_rules, splits, stats
+from valuegate import answer_rules, items_readers, splits, stats
+from valuegate.items_readers import text_hash
 
 STYLES = ("policy", "moral", "identity", "inability", "uncertainty", "deflection")
 STOCK = "stock"
+NONE, POOLED = "none", "pooled"  # directions beside the kinds
+LABELS = ("refusal", "answer", "broken")
 LOOPS = 0.5  # share of repeated pairs of words from which an answer counts as a loop
 
 
@@ -28,15 +31,15 @@ def said(table: pd.DataFrame, kinds: tuple[str, ...]) -> pd.DataFrame:
 
     Columns: item, kind (of the prompt), role, direction ("none" without steering), strength,
     answer, style, refused, `repeats` (share of an answer's pairs of words that came before), loss
-    (nats a token in the model that is not steered).
+    (nats a token in the model that is not steered), refusing (first-token score, nats).
 
     Args:
-        table: from `refusal_run.curves`.
-        kinds: directions in the order of its answers, after none.
+        table: from `refusal_steer.curves`.
+        kinds: directions in the order of its answers, after none and before the pooled one.
     """
     rows = []
     for row in table.to_dict("records"):
-        for n, direction in enumerate(("none", *kinds)):
+        for n, direction in enumerate((NONE, *kinds, POOLED)):
             answer = row["answers"][n]
             if answer.strip():
                 style = style_of(answer)
@@ -46,6 +49,7 @@ def said(table: pd.DataFrame, kinds: tuple[str, ...]) -> pd.DataFrame:
                         "direction": direction, "strength": float(row["at"][n]),
                         "answer": answer, "style": style, "refused": bool(style),
                         "repeats": repeats(answer), "loss": float(row["loss"][n]),
+                        "refusing": float(row["scored"][n]),
                     }
                 )  # fmt: skip
     return pd.DataFrame(rows)
@@ -85,6 +89,8 @@ def association(found: pd.DataFrame, *, permutations: int, seed: int = 0) -> dic
         seed: of the null.
     """
     refusals = found[found["refused"]].reset_index(drop=True)
+    if refusals["direction"].nunique() < 2:
+        return dict.fromkeys(("v", "null_mean", "null_high", "p"), np.nan) | {"n": len(refusals)}
     direction = pd.factorize(refusals["direction"])[0]
     style = pd.factorize(refusals["style"])[0]
     own = _cramers_v(direction, style)
@@ -126,6 +132,8 @@ def planted_styles(
         draws: of the bootstrap.
     """
     refusals = found[found["refused"]].reset_index(drop=True)
+    if refusals.empty:
+        return _nothing(0), pd.DataFrame(columns=["direction", "style", "own", "others"])
 
     def gaps(table: pd.DataFrame, weights: np.ndarray) -> list[tuple[float, float]]:
         rows = []
@@ -166,6 +174,9 @@ def recovered(found: pd.DataFrame, *, permutations: int, seed: int = 0) -> dict[
         permutations: of the null.
         seed: of the null.
     """
+    if found["direction"].nunique() < 2 or found["item"].nunique() < 2:
+        keys = ("rate", "chance", "null_high", "p")
+        return dict.fromkeys(keys, np.nan) | {"n": len(found)}
     direction = pd.factorize(found["direction"])[0]
     bags = [set(splits.words(answer)) for answer in found["answer"]]
     words = {word: n for n, word in enumerate(sorted(set.union(*bags)))}
@@ -211,3 +222,71 @@ def coherence(found: pd.DataFrame, *, draws: int) -> pd.DataFrame:
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def loops(found: pd.DataFrame, *, draws: int) -> stats.Interval:
+    """Return the percent of answers that repeat `LOOPS` of their pairs of words, 95%."""
+    if found.empty:
+        return _nothing(0)
+    looped = 100.0 * (found["repeats"] >= LOOPS)
+    return stats.cluster_rate(looped, found["item"], draws=draws)
+
+
+def loss_gap(found: pd.DataFrame, *, draws: int) -> stats.Interval:
+    """Return how much less likely answers along the pooled direction are than unsteered ones.
+
+    Nats a token in the model that is not steered; paired by request, 95% bootstrap over requests.
+
+    Args:
+        found: from `said`, rows to refuse.
+        draws: of the bootstrap.
+    """
+    losses = found.pivot_table(index="item", columns="direction", values="loss")
+    losses = losses.reindex(columns=[NONE, POOLED]).dropna()
+    if losses.empty:
+        return _nothing(0)
+    return stats.cluster_mean(losses[POOLED] - losses[NONE], losses.index, draws=draws)
+
+
+def beside_labels(found: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Return answers with what two language-model readers call them, `one` and `other`.
+
+    Of `LABELS`: "broken" is no sentence, or a loop. The readers knew neither request's kind nor
+    direction. A label of an answer that is no longer given is left out: the texts must be equal.
+
+    Args:
+        found: from `said`.
+        labels: item, direction, text_hash, one, other.
+    """
+    rows = found.assign(text_hash=[text_hash(answer) for answer in found["answer"]])
+    return labels.merge(rows, on=["item", "direction", "text_hash"])
+
+
+def readers_agree(labelled: pd.DataFrame, *, draws: int) -> stats.Interval:
+    """Return Cohen's kappa of the two readers on what is a refusal; 95% bootstrap over requests."""
+    pairs = pd.DataFrame(
+        {
+            "ours": (labelled["one"] == "refusal").astype(int),
+            "theirs": (labelled["other"] == "refusal").astype(int), "unit": labelled["item"],
+        }
+    )  # fmt: skip
+    if pairs[["ours", "theirs"]].nunique().min() < 2:
+        return _nothing(len(pairs))
+    return items_readers.agreement(pairs, draws)
+
+
+def _nothing(n: int) -> stats.Interval:
+    """Return the interval of what cannot be said."""
+    return stats.drawn_interval(np.nan, np.array([np.nan]), n, n)
+
+
+def told(labelled: pd.DataFrame, *, draws: int) -> stats.Interval:
+    """Return the AUROC of the first-token score for what both readers call a refusal, or neither.
+
+    95% bootstrap over requests.
+    """
+    agreed = labelled[(labelled["one"] == "refusal") == (labelled["other"] == "refusal")]
+    refused = (agreed["one"] == "refusal").to_numpy(float)
+    if len(set(refused)) < 2:
+        return _nothing(len(agreed))
+    return stats.cluster_auroc(agreed["refusing"], refused, agreed["item"], draws=draws)[0]

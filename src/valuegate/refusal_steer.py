@@ -17,12 +17,21 @@ from jaxtyping import Float
 from valuegate import directions as probes
 from valuegate import hooks, refusal_curves, refusal_geometry, refusal_items
 from valuegate.models import LanguageModel
-from valuegate.refusal_run import POSITIONS, at_depth, first_tokens, odds, place
+from valuegate.refusal_items import POSITIONS
+from valuegate.refusal_run import (
+    at_depth,
+    bank_scores,
+    first_tokens,
+    fit_requests,
+    odds,
+    place,
+)
 from valuegate.residual import capture
 from valuegate.scoring import generate, option_log_probs, prompt_rows, readings
-from valuegate.steering import Above
+from valuegate.steering import Above, Change, adding, projecting
 
 BATCH = 20  # prompts that are steered together
+SELECT = 16  # of either role that layer and position are chosen on, at most
 
 
 @dataclass(frozen=True)
@@ -39,16 +48,17 @@ class Fitted:
 
 
 @functools.lru_cache(maxsize=4)
-def fitted(lm: LanguageModel, layer: int, position: str, prompts: int, everyday: int) -> Fitted:
+def fitted(
+    lm: LanguageModel, layer: int, position: str, prompts: int, everyday: int, source: str
+) -> Fitted:
     """Return the unit directions that requests are steered along, fitted on requests of fit.
 
     Every kind's, against everyday requests; "pooled", the mean of them; random ones inside the
     kinds' span ("inside n") and at right angles to it ("outside n").
     """
-    rows = refusal_items.request_items("fit", prompts, everyday)
-    texts = [lm.chat(text) for text in rows["text"]]
-    stream = capture(lm, texts, [layer], [place(lm, position)])[:, 0, 0].numpy()
-    kinds, plain = refusal_geometry.by_kind(rows, stream, refusal_items.kinds())
+    fit = fit_requests(lm, prompts, everyday, source)
+    names, stream = refusal_items.kinds(source), fit.at(position, layer)
+    kinds, plain = refusal_geometry.by_kind(fit.rows, stream, names)
     own = refusal_geometry.directions(kinds, plain, "everyday")
     pooled = refusal_geometry.unit(own.mean(0))
     rng = np.random.default_rng(0)
@@ -56,17 +66,15 @@ def fitted(lm: LanguageModel, layer: int, position: str, prompts: int, everyday:
     basis = np.linalg.qr(own.T)[0]
     noise = rng.normal(size=(CONTROLS, own.shape[1]))
     outside = refusal_geometry.unit(noise - noise @ basis @ basis.T)
-    names = (
-        *kinds, "pooled", *(f"inside {n}" for n in range(CONTROLS)),
-        *(f"outside {n}" for n in range(CONTROLS)),
-    )  # fmt: skip
     every = np.concatenate([own, pooled[None], inside, outside])
-    refuse = (rows["role"] == "refuse").to_numpy(float)
+    refuse = (fit.rows["role"] == "refuse").to_numpy(float)
     weights, offset = probes.ridge(stream[:, None], refuse)
     length = float(np.linalg.norm(stream, axis=1).mean())
-    return Fitted(names, every, length, (weights[0], float(offset[0])))
+    controls = [f"{stem} {n}" for stem in ("inside", "outside") for n in range(CONTROLS)]
+    return Fitted((*names, POOLED, *controls), every, length, (weights[0], float(offset[0])))
 
 
+POOLED = "pooled"
 CONTROLS = 2  # random directions of either sort
 
 
@@ -78,6 +86,7 @@ def curves(
     position: str,
     prompts: int,
     everyday: int,
+    source: str,
     strengths: str,
     hash: str,
 ) -> pd.DataFrame:
@@ -88,11 +97,14 @@ def curves(
     refuse (input-gated steering, arXiv 2603.13359); `names` of the directions; `strengths`, in mean
     lengths of the layer's residual; `steered`, the score under every direction and strength,
     directions first, flattened; `kl` of the next token from that without steering, in the same
-    order (nats). Lists for `SAID` first and every kind's direction: `answers`, greedy, of
-    `MOST_TOKENS` at most, with the direction as strong as first brings refusal to
-    `refusal_curves.AT` on these rows ("" where it never does, and in rows to answer but without
-    steering); `at`, these strengths; `loss`, of the answer in the model that is not steered (nats a
-    token; nan where there is none).
+    order (nats).
+
+    Lists for `SAID` first, every kind's direction and `POOLED`: `at`, how strong a direction is
+    when it first brings refusal to `refusal_curves.AT` on these rows (nan where it never does);
+    of rows to refuse, with the direction so strong: `answers`, greedy, of `MOST_TOKENS` at most
+    ("" where there is none), `loss`, of the answer in the model that is not steered (nats a token),
+    `scored`, the first-token score. `bank`: the score over the whole bank of openings, without
+    steering and along `POOLED`; nan for rows to answer.
 
     Args:
         lm: the model.
@@ -101,74 +113,106 @@ def curves(
         position: that it is fitted at.
         prompts: of a kind and role that it is fitted on.
         everyday: requests that it is fitted against.
+        source: of the requests, "own" or "public".
         strengths: as "0.1 0.2".
         hash: of the prompts that directions are fitted on, so that no stored table is taken for one
             of other directions.
     """
     del hash
     layer = at_depth(lm, depth)
-    along = fitted(lm, layer, position, prompts, everyday)
+    along = fitted(lm, layer, position, prompts, everyday, source)
     lengths = [float(part) for part in strengths.split()]
     texts = [lm.chat(text) for text in rows["text"]]
-    order = sorted(range(len(texts)), key=lambda n: (len(lm.encode(texts[n])), n))
-    scores = np.empty((len(texts), len(along.names), len(lengths)))
-    kl = np.empty_like(scores)
-    plain = np.empty(len(texts))
-    no, yes = first_tokens(lm)
     vectors = torch.tensor(along.length * along.directions, dtype=torch.float32)
-    for first in range(0, len(order), BATCH):
-        batch = order[first : first + BATCH]
-        above = Above(lm, [texts[n] for n in batch], layer)
-        before = above.logits(above.residual).double().log_softmax(-1)
-        plain[batch] = odds(before[:, [*no, *yes]], len(no))
-        for d, vector in enumerate(vectors.to(above.residual)):
-            for s, length in enumerate(lengths):
-                after = above.logits(above.residual + length * vector).double().log_softmax(-1)
-                scores[batch, d, s] = odds(after[:, [*no, *yes]], len(no))
-                kl[batch, d, s] = (before.exp() * (before - after)).sum(1).cpu().numpy()
+    swept = _swept(lm, texts, layer, vectors, lengths)
     stream = capture(lm, texts, [layer], [place(lm, position)])[:, 0, 0].numpy()
     found = rows.drop(columns="text").reset_index(drop=True).assign(
-        refusing=plain, layer=layer, gate=stream @ along.gate[0] + along.gate[1],
+        refusing=swept.plain, layer=layer, gate=stream @ along.gate[0] + along.gate[1],
         names=",".join(along.names), strengths=strengths,
-        steered=list(scores.reshape(len(texts), -1).astype("float32")),
-        kl=list(kl.reshape(len(texts), -1).astype("float32")),
+        steered=list(swept.scores.reshape(len(texts), -1).astype("float32")),
+        kl=list(swept.kl.reshape(len(texts), -1).astype("float32")),
     )  # fmt: skip
     refused, _ = refusal_curves.rates(refusal_curves.steered(found))
     at = [0.0]
-    for d in range(len(refusal_items.kinds())):
+    for d in range(along.names.index(POOLED) + 1):
         at.append(refusal_curves.strength_at(refused[d], np.array([0.0, *lengths])))
-    answers = _answers(lm, rows, {layer: vectors}, at)
-    return found.assign(
-        answers=answers, at=[np.array(at, dtype="float32")] * len(found),
-        loss=[_losses(lm, text, own) for text, own in zip(texts, answers, strict=True)],
-    )  # fmt: skip
+    return _said(lm, found, texts, {layer: vectors}, np.array(at, dtype="float32"))
+
+
+@dataclass(frozen=True)
+class Swept:
+    """First-token scores without steering and with it, and KL of the next token (nats)."""
+
+    plain: Float[np.ndarray, " prompt"]
+    scores: Float[np.ndarray, "prompt direction strength"]
+    kl: Float[np.ndarray, "prompt direction strength"]
+
+
+def _swept(
+    lm: LanguageModel,
+    texts: Sequence[str],
+    layer: int,
+    vectors: Float[torch.Tensor, "direction d_model"],
+    lengths: Sequence[float],
+) -> Swept:
+    order = sorted(range(len(texts)), key=lambda n: (len(lm.encode(texts[n])), n))
+    scores = np.empty((len(texts), len(vectors), len(lengths)))
+    kl, plain = np.empty_like(scores), np.empty(len(texts))
+    no, yes = first_tokens(lm)
+    vectors = vectors.to(lm.device)
+    for first in range(0, len(order), BATCH):
+        batch = order[first : first + BATCH]
+        above = Above(lm, [texts[n] for n in batch], layer)
+        before = above.logits().double().log_softmax(-1)
+        plain[batch] = odds(before[:, [*no, *yes]], len(no))
+        for d, vector in enumerate(vectors):
+            for s, length in enumerate(lengths):
+                after = above.logits(adding(length * vector)).double().log_softmax(-1)
+                scores[batch, d, s] = odds(after[:, [*no, *yes]], len(no))
+                kl[batch, d, s] = (before.exp() * (before - after)).sum(1).cpu().numpy()
+    return Swept(plain, scores, kl)
 
 
 SAID = "none"  # the first of the answers: without steering
 MOST_TOKENS = 24
 
 
-def _answers(
-    lm: LanguageModel, rows: pd.DataFrame, vectors: dict[int, torch.Tensor], at: Sequence[float]
-) -> list[list[str]]:
-    """Return the answers of every row, without steering and along every direction, at its strength.
+def _said(
+    lm: LanguageModel,
+    found: pd.DataFrame,
+    texts: Sequence[str],
+    vectors: dict[int, torch.Tensor],
+    at: Float[np.ndarray, " direction"],
+) -> pd.DataFrame:
+    """Return the table with what is answered without steering and along directions, and scored.
 
     Steered are rows to refuse alone.
     """
-    texts = [lm.chat(text) for text in rows["text"]]
-    refuse = [n for n, role in enumerate(rows["role"]) if role == "refuse"]
-    found = [[answer] for answer in generate(lm, texts, MOST_TOKENS)]
     ((layer, along),) = vectors.items()
+    refuse = [n for n, role in enumerate(found["role"]) if role == "refuse"]
+    asked = [texts[n] for n in refuse]
+    answers = [[answer] for answer in generate(lm, texts, MOST_TOKENS)]
+    scored = np.full((len(texts), len(at)), np.nan)
+    scored[:, 0] = found["refusing"]
+    banks = np.full((len(texts), 2), np.nan)
+    banks[refuse, 0] = bank_scores(lm, asked)[0] if refuse else []
     for d, strength in enumerate(at[1:]):
         said = [""] * len(texts)
         if np.isfinite(strength) and refuse:
-            with hooks.adding(lm, {layer: strength * along[d]}):
-                steered = generate(lm, [texts[n] for n in refuse], MOST_TOKENS)
+            with hooks.adding(lm, {layer: float(strength) * along[d]}):
+                steered = generate(lm, asked, MOST_TOKENS)
+                scored[refuse, d + 1] = _scored(lm, asked)[0]
+                if d + 2 == len(at):  # the pooled direction
+                    banks[refuse, 1] = bank_scores(lm, asked)[0]
             for n, answer in zip(refuse, steered, strict=True):
                 said[n] = answer
-        for own, answer in zip(found, said, strict=True):
+        for own, answer in zip(answers, said, strict=True):
             own.append(answer)
-    return found
+    return found.assign(
+        answers=answers, at=[at] * len(found), scored=list(scored.astype("float32")),
+        loss=[_losses(lm, text, own) for text, own in zip(texts, answers, strict=True)],
+        bank=list(banks.astype("float32")),
+    )  # fmt: skip
 
 
 def _losses(lm: LanguageModel, text: str, answers: Sequence[str]) -> Float[np.ndarray, " answer"]:
@@ -183,7 +227,7 @@ def _losses(lm: LanguageModel, text: str, answers: Sequence[str]) -> Float[np.nd
 
 
 def select(
-    lm: LanguageModel, rows: pd.DataFrame, *, prompts: int, everyday: int, hash: str
+    lm: LanguageModel, rows: pd.DataFrame, *, prompts: int, everyday: int, source: str, hash: str
 ) -> pd.DataFrame:
     """Return refusal scores with pooled directions of layers and positions taken out, or added.
 
@@ -198,26 +242,27 @@ def select(
         rows: from `refusal_items.select_items`.
         prompts: of a kind and role that directions are fitted on, these rows left out.
         everyday: requests that they are fitted against.
+        source: as in `curves`.
         hash: as in `curves`.
     """
     del hash
-    fit = refusal_items.request_items("fit", prompts, everyday)
-    fit = fit[~fit["item"].isin(rows["item"])]
-    layers = candidates(lm)
-    stream = capture(lm, [lm.chat(text) for text in fit["text"]], layers,
-                     [place(lm, position) for position in POSITIONS])  # fmt: skip
+    fit = fit_requests(lm, prompts, everyday, source)
+    # Those that are tried are left out, all of them, whichever are asked for now.
+    tried = refusal_items.select_items(SELECT, source)["item"]
+    kept = ~fit.rows["item"].isin(tried).to_numpy()
     refuse, plain = (
-        torch.tensor((fit[column] == value).tolist())
+        torch.tensor(kept & (fit.rows[column] == value).to_numpy())
         for column, value in (("role", "refuse"), ("kind", refusal_items.EVERYDAY))
     )
-    apart = stream[refuse].mean(0) - stream[plain].mean(0)  # position, layer, d_model
+    apart = fit.stream[refuse].mean(0) - fit.stream[plain].mean(0)  # position, layer, d_model
+    layers = candidates(lm)
     texts = [lm.chat(text) for text in rows["text"]]
     before, whole = _scored(lm, texts)
     bypassed, induced, kl = [], [], []
     every = range(lm.n_layers + 1)
-    for n, layer in enumerate(layers):
+    for layer in layers:
         for p in range(len(POSITIONS)):
-            direction = apart[p, n]
+            direction = apart[p, layer]
             with hooks.ablating(lm, direction, every):
                 score, after = _scored(lm, texts)
             bypassed.append(score)
@@ -260,6 +305,7 @@ def ablated(
     position: str,
     prompts: int,
     everyday: int,
+    source: str,
     strength: float,
     pairs: int,
     hash: str,
@@ -279,38 +325,41 @@ def ablated(
         position: that directions are fitted at.
         prompts: of a kind and role that they are fitted on.
         everyday: requests that they are fitted against.
+        source: as in `curves`.
         strength: of what is added, in mean lengths of the layer's residual.
         pairs: kinds that are tried against each other, the first ones.
         hash: as in `curves`.
     """
     del hash
     layer = at_depth(lm, depth)
-    along = fitted(lm, layer, position, prompts, everyday)
+    along = fitted(lm, layer, position, prompts, everyday, source)
     kept = [n for n, name in enumerate(along.names) if not name.startswith("inside")]
-    vectors = torch.tensor(along.directions[kept], dtype=torch.float32)
+    vectors = torch.tensor(along.directions[kept], dtype=torch.float32, device=lm.device)
     texts = [lm.chat(text) for text in rows["text"]]
     no, yes = first_tokens(lm)
-
-    def score(above: Above, residual: torch.Tensor) -> np.ndarray:
-        return odds(above.logits(residual, [*no, *yes]), len(no))
-
     above = Above(lm, texts, layer)
-    whole = above.residual
-    without = [whole - (whole @ v).unsqueeze(-1) * v for v in vectors.to(whole)]
-    added = strength * along.length * vectors.to(whole)
-    single = [score(above, own) for own in without]
+
+    def score(*changes: Change) -> np.ndarray:
+        def change(residual: torch.Tensor) -> torch.Tensor:
+            return functools.reduce(lambda r, own: own(r), changes, residual)
+
+        return odds(above.logits(change, [*no, *yes]), len(no))
+
+    without = [projecting(vector) for vector in vectors]
+    added = [adding(strength * along.length * vector) for vector in vectors]
+    single = [score(change) for change in without]
     every = []
     for vector in vectors:
         with hooks.ablating(lm, vector, range(lm.n_layers + 1)):
             every.append(_scored(lm, texts)[0])
     crossed = [
-        score(above, without[one] + added[other])
+        score(without[one], added[other])
         for one in range(pairs) for other in range(pairs) if one != other
     ]  # fmt: skip
-    alone = [score(above, whole + added[other]) for other in range(pairs)]
+    alone = [score(added[other]) for other in range(pairs)]
     lists = {"single": single, "every": every, "crossed": crossed, "alone": alone}
     return rows.drop(columns="text").reset_index(drop=True).assign(
-        refusing=score(above, whole), names=",".join(along.names[n] for n in kept),
+        refusing=score(), names=",".join(along.names[n] for n in kept),
         pairs=",".join(along.names[:pairs]),
         **{k: list(np.stack(v, axis=1).astype("float32")) for k, v in lists.items()},
     )  # fmt: skip

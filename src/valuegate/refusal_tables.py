@@ -156,3 +156,21 @@ def overlap_table(found: Mapping[str, Mapping[str, float]], length: int) -> pd.D
             for name, own in found.items()
         ]
     )  # fmt: skip
+
+
+def behaviour_table(found: pd.DataFrame) -> pd.DataFrame:
+    """Return directions by behaviour beside those by label, a line a kind.
+
+    Args:
+        found: from `refusal_geometry.behaviour`.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "kind": words(row["kind"]), "refused": str(row["refused"]),
+                "answered": str(row["answered"]),
+                "cosine": "" if np.isnan(row["cosine"]) else f"{row['cosine']:.2f}",
+            }
+            for row in found.to_dict("records")
+        ]
+    )  # fmt: skip

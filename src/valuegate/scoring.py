@@ -52,6 +52,16 @@ def unshared() -> Generator[None]:
         _ALONE.reset(token)
 
 
+@contextlib.contextmanager
+def shared() -> Generator[None]:
+    """Share prefixes again within `unshared`: for what is fitted, not for the row in question."""
+    token = _ALONE.set(False)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
+
+
 @dataclass(frozen=True)
 class Reading:
     """What was read of one row.

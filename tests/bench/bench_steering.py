@@ -44,7 +44,7 @@ def main() -> None:
 
     start = time.perf_counter()
     above = Above(lm, texts, LAYER)
-    ours = [above.logits(above.residual + s * vector) for s in strengths]
+    ours = [above.logits(lambda residual, s=s: residual + s * vector) for s in strengths]
     swept = time.perf_counter() - start
 
     start = time.perf_counter()
