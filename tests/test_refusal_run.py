@@ -67,7 +67,6 @@ def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
     np.testing.assert_allclose(steered[:, 3, 1], alone, atol=1e-3)
     plain = refusal_steer._scored(lm, [lm.chat(text) for text in rows["text"]])[0]
     np.testing.assert_allclose(found["refusing"], plain, atol=1e-3)
-    assert np.stack(found["kl"]).min() > -1e-6
     assert not hooks_left(lm)
     assert {len(own) for own in found["answers"]} == {13}
     at, loss = np.stack(found["at"]), np.stack(found["loss"])

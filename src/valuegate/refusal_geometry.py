@@ -51,26 +51,28 @@ def by_kind(
 def check(kinds: Mapping[str, Kind]) -> None:
     """Raise a ValueGateError that names the kinds with too few prompts for a direction."""
     short = [
-        f"{name} ({len(kind.refuse)} to refuse, {len(kind.comply)} look-alikes)"
+        f"{name} ({len(kind.refuse)} to refuse)"
         for name, kind in kinds.items()
-        if min(len(kind.refuse), len(kind.comply)) < FEWEST
+        if len(kind.refuse) < FEWEST
     ]
     if short:
         raise ValueGateError(
-            f"too few prompts for a direction, {FEWEST} of each are needed: {', '.join(short)}"
+            f"too few prompts for a direction, {FEWEST} to refuse are needed: {', '.join(short)}"
         )
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Return vectors of length 1, along the last axis; a zero vector stays zero."""
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 1e-9)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=~(length <= 1e-9))
 
 
 def directions(
     kinds: Mapping[str, Kind], everyday: Residual, against: str
 ) -> Float[np.ndarray, "kind d_model"]:
     """Return the unit difference of means of each kind, in the order of `kinds`.
+
+    nan for a kind without look-alikes, against these.
 
     Args:
         kinds: residuals by kind.
@@ -80,14 +82,15 @@ def directions(
     if against not in AGAINST:
         raise ValueGateError(f"against: one of {AGAINST}, got {against!r}")
     shared = everyday.mean(0)
-    return unit(
-        np.stack(
-            [
-                kind.refuse.mean(0) - (shared if against == "everyday" else kind.comply.mean(0))
-                for kind in kinds.values()
-            ]
-        ).astype(float)
-    )
+    found = []
+    for kind in kinds.values():
+        if against == "everyday":
+            found.append(kind.refuse.mean(0) - shared)
+        elif not len(kind.comply):
+            found.append(np.full(len(shared), np.nan))
+        else:
+            found.append(kind.refuse.mean(0) - kind.comply.mean(0))
+    return unit(np.stack(found).astype(float))
 
 
 def cosines(vectors: Float[np.ndarray, "kind d_model"]) -> Float[np.ndarray, "kind kind"]:
@@ -102,7 +105,7 @@ def centred(vectors: Float[np.ndarray, "kind d_model"]) -> Float[np.ndarray, "ki
     What all kinds share is gone; so is one dimension: k unrelated directions that are centred have
     cosines of -1 / (k - 1) on average, whatever they are.
     """
-    return vectors - vectors.mean(0)
+    return vectors - np.nanmean(vectors, axis=0)
 
 
 def halves(
@@ -168,7 +171,7 @@ def mean_cosines(
 
     def means(own: Mapping[str, Kind], plain: Residual) -> np.ndarray:
         above = np.triu_indices(len(own), 1)
-        both = [cosines(directions(own, plain, against))[above].mean() for against in AGAINST]
+        both = [np.nanmean(cosines(directions(own, plain, against))[above]) for against in AGAINST]
         return np.array([*both, both[0] - both[1]])
 
     whole = means(kinds, everyday)
@@ -242,7 +245,8 @@ def transfer(
 ) -> pd.DataFrame:
     """Return how well each kind's direction tells every kind's test prompts: AUROC.
 
-    Columns: direction, kind (of the prompts), value, low, high (bootstrap over prompts), n.
+    Columns: direction, kind (of the prompts; those without look-alikes are left out), value, low,
+    high (bootstrap over prompts), n.
 
     Args:
         fitted: directions in the order of `test`'s kinds.
@@ -251,6 +255,8 @@ def transfer(
     """
     rows = []
     for kind, own in test.items():
+        if not (len(own.refuse) and len(own.comply)):
+            continue
         scores = np.concatenate([own.refuse, own.comply]).astype(float) @ fitted.T
         labels = np.repeat([1.0, 0.0], [len(own.refuse), len(own.comply)])
         found = stats.cluster_auroc(scores, labels, np.arange(len(labels)), draws=draws)

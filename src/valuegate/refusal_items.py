@@ -11,18 +11,19 @@ import functools
 
 import pandas as pd
 
-from valuegate import items, splits
+from valuegate import data, items, paths, splits
 from valuegate.errors import unknown
 from valuegate.refusal_geometry import FEWEST
 
 EVERYDAY = "benign"
 SOURCES = ("own", "public")
+PUBLIC = ("coconot", "xstest", "refusal_direction_harmful")  # registered sets
 POSITIONS = ("last", "end")  # of the prompt, and of the user's words
 COLUMNS = ["item", "kind", "role", "unit", "split", "text"]
 
 
 @functools.cache
-def _requests(source: str) -> pd.DataFrame:
+def _every(source: str) -> pd.DataFrame:
     if source not in SOURCES:
         raise unknown("source of requests", source, SOURCES)
     if source == "own":
@@ -32,13 +33,39 @@ def _requests(source: str) -> pd.DataFrame:
     return refusal_public.requests()[COLUMNS]
 
 
+def fingerprint(source: str) -> str:
+    """Return what identifies the requests of a source, without reading public ones."""
+    sets = {"own": ["requests"], "public": ["requests", *PUBLIC]}[source]
+    table = data.sha256(paths.DATA / "refusal_kinds.csv") if source == "public" else ""
+    return " ".join([*(data.fingerprint(name)[:12] for name in sets), table[:12]]).strip()
+
+
+def left_out(source: str = "own") -> dict[str, int]:
+    """Return what has fewer than `FEWEST` fit requests, as "kind, role", to how many there are.
+
+    Without enough to refuse a kind has no direction; without enough look-alikes it has none
+    against these.
+    """
+    rows = _every(source)
+    names = [kind for kind in rows["kind"].unique() if kind != EVERYDAY]
+    count = rows[rows["split"] == "fit"].groupby(["kind", "role"]).size()
+    pairs = ((kind, role) for kind in names for role in ("refuse", "comply"))
+    counts = {f"{kind}, {role}": int(count.get((kind, role), 0)) for kind, role in pairs}
+    return {name: n for name, n in counts.items() if n < FEWEST}
+
+
+@functools.cache
+def _requests(source: str) -> pd.DataFrame:
+    """Return the requests that are used: those of `left_out` are not, in any split."""
+    rows = _every(source)
+    return rows[~(rows["kind"] + ", " + rows["role"]).isin(left_out(source))]
+
+
 @functools.cache
 def kinds(source: str = "own") -> tuple[str, ...]:
-    """Return the kinds with enough fit requests for a direction, in the order of the items."""
+    """Return the kinds that have a direction, in the order of the items."""
     rows = _requests(source)
-    count = rows[(rows["split"] == "fit") & (rows["role"] == "refuse")]["kind"].value_counts()
-    found = (kind for kind in rows["kind"].unique() if kind != EVERYDAY)
-    return tuple(kind for kind in found if count.get(kind, 0) >= FEWEST)
+    return tuple(rows.loc[rows["role"] == "refuse", "kind"].unique())
 
 
 def kind_items(source: str = "own") -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 
 from valuegate import refusal_items
 from valuegate.config import Run
-from valuegate.measure import Measurement, frame_hash
+from valuegate.measure import Measurement
 
 SECTION = "05_refusal_geometry"
 # Forward tokens a prompt, counted on the embedded model, with what prompts share run once.
@@ -36,20 +36,22 @@ def plan(run: Run) -> list[Measurement]:
     test: dict[str, Any] = {"split": "test", "each": s["test"], "everyday": s["test_everyday"]}
     test |= source
     fitted: dict[str, Any] = {"prompts": s["fit"], "everyday": s["everyday"], **source}
-    fitted["hash"] = frame_hash(refusal_items.request_items(**fit))
+    fitted["hash"] = refusal_items.fingerprint(str(s["requests"]))
     curve, strengths = {"prompts": s["curve"], **source}, str(s["strengths"]).split()
     above = 1 - float(str(s["depth"]))
     found = []
     for model in asked(run):
         found += [
-            _measurement("fit", model, "residuals", "request_items", fit, depth),
+            _measurement("fit", model, "residuals", "request_items", fit, depth, whole=True),
             _measurement("test", model, "residuals", "request_items", test, depth),
             _measurement("layers", model, "layers", "kind_items", source,
                          {**fitted, "test": s["test"]}, times=int(str(s["test"]))),
         ]  # fmt: skip
         if model in stages(run, "latent_stages"):
             place = {"position": s["position"]}
-            found.append(_measurement("latents", model, "latents", "request_items", fit, place))
+            found.append(
+                _measurement("latents", model, "latents", "request_items", fit, place, whole=True)
+            )
     for model in steered(run):
         swept = DIRECTIONS * len(strengths) * above
         found += [
@@ -94,7 +96,8 @@ def _measurement(
     whole: bool = False,
 ) -> Measurement:
     module = "refusal_steer" if name in ("select", "curves", "ablated") else "refusal_run"
-    rows = len(getattr(refusal_items, load)(**options))
+    # Public requests are counted as our own are: a plan reads no source.
+    rows = len(getattr(refusal_items, load)(**options | {"source": "own"}))
     return Measurement(
         section=SECTION, name=name, model=model, function=f"{module}:{function}",
         load_items=f"refusal_items:{load}", item_settings=options, settings=settings,

@@ -21,7 +21,6 @@ from valuegate.refusal_items import POSITIONS
 from valuegate.residual import capture, logit_lens
 from valuegate.scoring import option_log_probs, shared
 
-
 Stream = Float[torch.Tensor, "prompt position layer d_model"]
 
 

@@ -96,8 +96,7 @@ def curves(
     (nats); `layer`; `gate`, the score of a probe fitted on requests of fit, above 0 for one to
     refuse (input-gated steering, arXiv 2603.13359); `names` of the directions; `strengths`, in mean
     lengths of the layer's residual; `steered`, the score under every direction and strength,
-    directions first, flattened; `kl` of the next token from that without steering, in the same
-    order (nats).
+    directions first, flattened.
 
     Lists for `SAID` first, every kind's direction and `POOLED`: `at`, how strong a direction is
     when it first brings refusal to `refusal_curves.AT` on these rows (nan where it never does);
@@ -124,13 +123,12 @@ def curves(
     lengths = [float(part) for part in strengths.split()]
     texts = [lm.chat(text) for text in rows["text"]]
     vectors = torch.tensor(along.length * along.directions, dtype=torch.float32)
-    swept = _swept(lm, texts, layer, vectors, lengths)
+    plain, scores = _swept(lm, texts, layer, vectors, lengths)
     stream = capture(lm, texts, [layer], [place(lm, position)])[:, 0, 0].numpy()
     found = rows.drop(columns="text").reset_index(drop=True).assign(
-        refusing=swept.plain, layer=layer, gate=stream @ along.gate[0] + along.gate[1],
+        refusing=plain, layer=layer, gate=stream @ along.gate[0] + along.gate[1],
         names=",".join(along.names), strengths=strengths,
-        steered=list(swept.scores.reshape(len(texts), -1).astype("float32")),
-        kl=list(swept.kl.reshape(len(texts), -1).astype("float32")),
+        steered=list(scores.reshape(len(texts), -1).astype("float32")),
     )  # fmt: skip
     refused, _ = refusal_curves.rates(refusal_curves.steered(found))
     at = [0.0]
@@ -139,38 +137,27 @@ def curves(
     return _said(lm, found, texts, {layer: vectors}, np.array(at, dtype="float32"))
 
 
-@dataclass(frozen=True)
-class Swept:
-    """First-token scores without steering and with it, and KL of the next token (nats)."""
-
-    plain: Float[np.ndarray, " prompt"]
-    scores: Float[np.ndarray, "prompt direction strength"]
-    kl: Float[np.ndarray, "prompt direction strength"]
-
-
 def _swept(
     lm: LanguageModel,
     texts: Sequence[str],
     layer: int,
     vectors: Float[torch.Tensor, "direction d_model"],
     lengths: Sequence[float],
-) -> Swept:
+) -> tuple[Float[np.ndarray, " prompt"], Float[np.ndarray, "prompt direction strength"]]:
+    """Return first-token scores without steering, and along vectors so many times as long."""
     order = sorted(range(len(texts)), key=lambda n: (len(lm.encode(texts[n])), n))
-    scores = np.empty((len(texts), len(vectors), len(lengths)))
-    kl, plain = np.empty_like(scores), np.empty(len(texts))
+    scores, plain = np.empty((len(texts), len(vectors), len(lengths))), np.empty(len(texts))
     no, yes = first_tokens(lm)
     vectors = vectors.to(lm.device)
     for first in range(0, len(order), BATCH):
         batch = order[first : first + BATCH]
         above = Above(lm, [texts[n] for n in batch], layer)
-        before = above.logits().double().log_softmax(-1)
-        plain[batch] = odds(before[:, [*no, *yes]], len(no))
+        plain[batch] = odds(above.logits(tokens=[*no, *yes]), len(no))
         for d, vector in enumerate(vectors):
             for s, length in enumerate(lengths):
-                after = above.logits(adding(length * vector)).double().log_softmax(-1)
-                scores[batch, d, s] = odds(after[:, [*no, *yes]], len(no))
-                kl[batch, d, s] = (before.exp() * (before - after)).sum(1).cpu().numpy()
-    return Swept(plain, scores, kl)
+                steered = above.logits(adding(length * vector), [*no, *yes])
+                scores[batch, d, s] = odds(steered, len(no))
+    return plain, scores
 
 
 SAID = "none"  # the first of the answers: without steering
