@@ -19,7 +19,7 @@ models = ""
 import numpy as np
 import pandas as pd
 
-from valuegate import data, refusal_curves, refusal_geometry, refusal_items, stats
+from valuegate import data, refusal_curves, refusal_geometry, refusal_items, refusal_tells, stats
 from valuegate import refusal_figures as figures
 from valuegate import refusal_plan as plan
 from valuegate import refusal_said as said
@@ -64,7 +64,7 @@ section.claim(
 # nearest to inducing them.
 
 # %%
-selected = refusal_geometry.selection(section.table("select", steer))
+selected = refusal_tells.selection(section.table("select", steer))
 section.figure(figures.select_figure(selected), "select")
 
 # %%
@@ -149,8 +149,8 @@ section.figure(figures.layers_figure(layers), "layers")
 
 # %%
 stream = np.stack(fit[steer]["residual"].to_list())
-behaved = refusal_geometry.behaviour(fit[steer], stream, kinds)
-alike = refusal_geometry.mean_cosine(behaved)
+behaved = refusal_tells.behaviour(fit[steer], stream, kinds)
+alike = refusal_tells.mean_cosine(behaved)
 section.claim(
     "refusal.behaviour", alike.estimate, ci=(alike.low, alike.high), n=alike.n,
     clusters=alike.clusters, unit="cosine", model=steer, test="Student's interval over kinds",
@@ -179,7 +179,7 @@ section.claim(
 tried, _ = refusal_geometry.by_kind(
     test[steer], np.stack(test[steer]["residual"].to_list()), kinds
 )
-moved = refusal_geometry.transfer(whole, tried, draws=draws)
+moved = refusal_tells.transfer(whole, tried, draws=draws)
 section.print_table(tables.transfer_table(moved), "transfer")
 
 # %%
@@ -317,10 +317,8 @@ for id, found, unit in (("readers", same, "kappa"), ("score_auroc", score, "AURO
 
 # %%
 refuse = table[table["role"] == "refuse"]
-first, whole = np.stack(refuse["scored"])[:, -1], np.stack(refuse["bank"])[:, 1]
-agrees = refusal_curves.agreement(
-    pd.Series(first), pd.Series(whole), refuse["unit"].reset_index(drop=True), draws=draws
-)
+first = refuse["scored"].str[-1]
+agrees = refusal_curves.agreement(first, refuse["bank"], refuse["unit"], draws=draws)
 section.claim(
     "refusal.bank_steered", agrees.estimate, ci=(agrees.low, agrees.high), n=agrees.n,
     clusters=agrees.clusters, unit="rank correlation", model=steer, test="bootstrap over requests",

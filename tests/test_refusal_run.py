@@ -10,6 +10,7 @@ from tiny import ARCHITECTURES, hooks_left, tiny
 from valuegate import (
     hooks,
     items,
+    refusal_ablate,
     refusal_geometry,
     refusal_items,
     refusal_run,
@@ -63,9 +64,9 @@ def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
     steered = np.stack(found["steered"]).reshape(len(rows), len(along.names), 2)
     vector = torch.tensor(2 * along.length * along.directions[3], dtype=torch.float32)
     with hooks.adding(lm, {1: vector}):
-        alone = [refusal_steer._scored(lm, [lm.chat(text)])[0][0] for text in rows["text"]]
+        alone = [refusal_steer.first_scores(lm, [lm.chat(text)])[0][0] for text in rows["text"]]
     np.testing.assert_allclose(steered[:, 3, 1], alone, atol=1e-3)
-    plain = refusal_steer._scored(lm, [lm.chat(text) for text in rows["text"]])[0]
+    plain = refusal_steer.first_scores(lm, [lm.chat(text) for text in rows["text"]])[0]
     np.testing.assert_allclose(found["refusing"], plain, atol=1e-3)
     assert not hooks_left(lm)
     assert {len(own) for own in found["answers"]} == {13}
@@ -76,24 +77,24 @@ def test_a_curve_is_adding_at_the_layer(lm: LanguageModel) -> None:
     assert not said[to_answer, 1:].any()
     assert not said[:, 1:][~np.isfinite(at[:, 1:])].any()
     assert np.isnan(loss[~said]).all()
-    scored, bank = np.stack(found["scored"]), np.stack(found["bank"])
+    scored, bank = np.stack(found["scored"]), found["bank"].to_numpy()
     np.testing.assert_allclose(scored[:, 0], found["refusing"], atol=1e-4)
     assert (np.isfinite(scored[:, 1:]) == (np.isfinite(at[:, 1:]) & ~to_answer[:, None])).all()
-    assert (np.isfinite(bank[:, 0]) == ~to_answer).all()
+    assert (np.isfinite(bank) == np.isfinite(scored[:, -1])).all()
     assert (loss[np.isfinite(loss)] > 0).all()
 
 
 def test_candidates_are_taken_out_everywhere_and_added_at_their_layer() -> None:
     lm = tiny("llama")
     rows = refusal_items.select_items(3)
-    found = refusal_steer.select(
+    found = refusal_ablate.select(
         lm, rows, prompts=PROMPTS, everyday=EVERYDAY, source="own", hash=""
     )
     layers = found["layers"].iloc[0].split()
     assert (
         len(layers)
         == len(found["positions"].iloc[0].split())
-        == 2 * len(refusal_steer.candidates(lm))
+        == 2 * len(refusal_ablate.candidates(lm))
     )
     bypassed, induced = (np.stack(found[c]) for c in ("bypassed", "induced"))
     assert bypassed.shape == induced.shape == (6, len(layers))
@@ -105,7 +106,7 @@ def test_candidates_lie_in_the_first_four_fifths() -> None:
     class Deep:
         n_layers = 30
 
-    assert refusal_steer.candidates(Deep()) == list(range(2, 25, 2))  # type: ignore[arg-type]
+    assert refusal_ablate.candidates(Deep()) == list(range(2, 25, 2))  # type: ignore[arg-type]
 
 
 def test_the_bank_is_scored_a_token_and_by_style(lm: LanguageModel) -> None:
@@ -125,17 +126,19 @@ def test_one_is_taken_out_and_another_added(lm: LanguageModel) -> None:
     rows = refusal_items.curve_items(3).query("role == 'refuse'")
     settings = {"depth": 0.5, "position": "last", "prompts": PROMPTS, "everyday": EVERYDAY,
                 "source": "own"}  # fmt: skip
-    found = refusal_steer.ablated(lm, rows, strength=0.5, pairs=2, hash="", **settings)
+    found = refusal_ablate.ablated(lm, rows, strength=0.5, pairs=2, hash="", **settings)
     along = refusal_steer.fitted(lm, 1, "last", PROMPTS, EVERYDAY, "own")
     texts = [lm.chat(text) for text in rows["text"]]
     one, other = (torch.tensor(along.directions[n], dtype=torch.float32) for n in (0, 1))
     with hooks.ablating(lm, one, [1]):
         np.testing.assert_allclose(
-            np.stack(found["single"])[:, 0], refusal_steer._scored(lm, texts)[0], atol=1e-3
+            np.stack(found["single"])[:, 0], refusal_steer.first_scores(lm, texts)[0], atol=1e-3
         )
         with hooks.adding(lm, {1: 0.5 * along.length * other}):
             np.testing.assert_allclose(
-                np.stack(found["crossed"])[:, 0], refusal_steer._scored(lm, texts)[0], atol=1e-3
+                np.stack(found["crossed"])[:, 0],
+                refusal_steer.first_scores(lm, texts)[0],
+                atol=1e-3,
             )
     names = found["names"].iloc[0].split(",")
     assert np.stack(found["every"]).shape == (len(rows), len(names))

@@ -249,7 +249,7 @@ def taken_out(
     """Return the change of refusals, in points, when a direction is projected out.
 
     Args:
-        table: from `refusal_steer.ablated`, some of its rows.
+        table: from `refusal_ablate.ablated`, some of its rows.
         name: the direction.
         how: "single" (its own layer) or "every".
         draws: of the bootstrap over prompts.
@@ -268,7 +268,7 @@ def crossed(table: pd.DataFrame, *, draws: int) -> stats.Interval:
     over prompts. 0: the two do not need each other.
 
     Args:
-        table: from `refusal_steer.ablated`.
+        table: from `refusal_ablate.ablated`.
         draws: of the bootstrap.
     """
     names = table["names"].iloc[0].split(",")

@@ -153,7 +153,7 @@ def select_figure(found: pd.DataFrame) -> Drawn:
     """Draw what taking out and adding the pooled direction does, by layer and position.
 
     Args:
-        found: from `refusal_geometry.selection`.
+        found: from `refusal_tells.selection`.
     """
     figure, panels = plt.subplots(
         1, 3, figsize=(house.WIDTH, 2.3), sharex=True, layout="constrained"

@@ -13,11 +13,11 @@ from valuegate.measure import Measurement
 
 SECTION = "05_refusal_geometry"
 # Forward tokens a prompt, counted on the embedded model, with what prompts share run once.
-TOKENS = {"fit": 20, "test": 20, "layers": 32, "select": 44, "curves": 19, "bank": 330,
+TOKENS = {"fit": 20, "test": 20, "layers": 46, "select": 44, "curves": 19, "bank": 330,
           "ablated": 19, "latents": 0}  # fmt: skip
 CANDIDATES = 24  # layers and positions that are tried
 DIRECTIONS = 11 + 1 + 4  # kinds, pooled, controls
-ANSWERED = 660  # tokens a prompt of "curves": answers along all directions, two banks
+ANSWERED = 970  # tokens a prompt of "curves": answers along all directions, and their losses
 
 
 def plan(run: Run) -> list[Measurement]:
@@ -95,12 +95,13 @@ def _measurement(
     times: float = 1.0,
     whole: bool = False,
 ) -> Measurement:
-    module = "refusal_steer" if name in ("select", "curves", "ablated") else "refusal_run"
+    module = {"select": "refusal_ablate", "ablated": "refusal_ablate", "curves": "refusal_steer"}
+    place = module.get(name, "refusal_run")
     # Public requests are counted as our own are: a plan reads no source.
     rows = len(getattr(refusal_items, load)(**options | {"source": "own"}))
     return Measurement(
-        section=SECTION, name=name, model=model, function=f"{module}:{function}",
+        section=SECTION, name=name, model=model, function=f"{place}:{function}",
         load_items=f"refusal_items:{load}", item_settings=options, settings=settings,
-        checked="count" if name == "latents" else "refusing", whole=whole,
+        checked={"latents": "count", "layers": "top"}.get(name, "refusing"), whole=whole,
         tokens=round(rows * TOKENS[name] * times),
     )  # fmt: skip

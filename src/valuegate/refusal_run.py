@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float
 
 from valuegate import items, refusal_geometry, refusal_items, sae
 from valuegate.models import LanguageModel
+from valuegate.refusal_geometry import AGAINST
 from valuegate.refusal_items import POSITIONS
 from valuegate.residual import capture, logit_lens
 from valuegate.scoring import option_log_probs, shared
@@ -207,7 +208,8 @@ def layers(
     `cosine`, the mean cosine of its direction with the others', against everyday requests;
     `lookalike`, the same against look-alikes; `ceiling`, its cosine with itself between halves;
     `apart`, how far its test requests to refuse and look-alikes lie apart along it (difference of
-    means in standard deviations). `top`: the last of `apart`.
+    means in standard deviations; nan without look-alikes). `top`: the mean cosine of its test
+    requests to refuse with it, at the last place.
 
     Args:
         lm: the model.
@@ -219,40 +221,72 @@ def layers(
         hash: of the prompts that directions are fitted on.
     """
     del hash
-    fit = fit_requests(lm, prompts, everyday, source)
+    found = by_layer(lm, prompts, everyday, source)
     tried = refusal_items.request_items("test", test, 0, source)
     names = refusal_items.kinds(source)
+    chosen = [names.index(kind) for kind in rows["kind"]]
+    lists = {k: list(v.astype("float32")[chosen]) for k, v in found.lists.items()}
+    apart, top = [], []
+    for kind, own in zip(rows["kind"], found.directions[chosen], strict=True):
+        part = tried[tried["kind"] == kind]
+        refuse = (part["role"] == "refuse").to_numpy()
+        residual = read(lm, part["text"]).numpy().reshape(len(part), *own.shape)
+        along = (residual * own).sum(-1)
+        apart.append(_apart(along, refuse).astype("float32"))
+        last = along[refuse, -1] / np.linalg.norm(residual[refuse, -1], axis=1)
+        top.append(float(last.mean()))
+    return rows.reset_index(drop=True).assign(**lists, apart=apart, top=top)
+
+
+@dataclass(frozen=True)
+class ByLayer:
+    """Directions against everyday requests at every place, a position and layer; `layers`' lists.
+
+    Places are those of `layers`, positions first.
+    """
+
+    directions: Float[np.ndarray, "kind place d_model"]
+    lists: dict[str, Float[np.ndarray, "kind place"]]
+
+
+@functools.lru_cache(maxsize=1)
+def by_layer(lm: LanguageModel, prompts: int, everyday: int, source: str) -> ByLayer:
+    """Return what is fitted for `layers`, once for all kinds; the arguments are the same."""
+    fit = fit_requests(lm, prompts, everyday, source)
+    names = refusal_items.kinds(source)
     lists: dict[str, list[np.ndarray]] = {k: [] for k in ("cosine", "lookalike", "ceiling")}
-    toward = []
+    fitted = []
     for position in POSITIONS:
         for layer in range(lm.n_layers + 1):
             kinds, plain = refusal_geometry.by_kind(fit.rows, fit.at(position, layer), names)
-            for column, against in (("cosine", "everyday"), ("lookalike", "lookalikes")):
-                own = refusal_geometry.directions(kinds, plain, against)
+            both = [refusal_geometry.directions(kinds, plain, against) for against in AGAINST]
+            fitted.append(both[0])
+            for column, own in zip(("cosine", "lookalike"), both, strict=True):
                 between = refusal_geometry.cosines(own)
-                lists[column].append((between.sum(1) - 1) / (len(names) - 1))
-                if against == "everyday":
-                    toward.append(own)
+                np.fill_diagonal(between, np.nan)
+                lists[column].append(_mean_of_some(between))
             halved = refusal_geometry.halves(kinds, plain, "everyday", draws=10)
             lists["ceiling"].append(refusal_geometry.ceilings(halved))
-    found = rows.reset_index(drop=True)
-    chosen = [names.index(kind) for kind in found["kind"]]
-    for column, values in lists.items():
-        found[column] = list(np.stack(values, axis=1).astype("float32")[chosen])
-    apart = []
-    for kind, own in zip(found["kind"], np.stack(toward, axis=1)[chosen], strict=True):
-        part = tried[tried["kind"] == kind]
-        refuse = (part["role"] == "refuse").to_numpy()
-        along = read(lm, part["text"]).numpy().reshape(len(part), *own.shape)
-        apart.append(_apart((along * own).sum(-1), refuse))
-    return found.assign(apart=[a.astype("float32") for a in apart], top=[a[-1] for a in apart])
+    stacked = {column: np.stack(values, axis=1) for column, values in lists.items()}
+    return ByLayer(np.stack(fitted, axis=1), stacked)
+
+
+def _mean_of_some(table: Float[np.ndarray, "kind kind"]) -> Float[np.ndarray, " kind"]:
+    """Return each row's mean without nan, nan where nothing else is there."""
+    there = np.isfinite(table)
+    return np.divide(
+        np.where(there, table, 0).sum(1), there.sum(1),
+        out=np.full(len(table), np.nan), where=there.any(1),
+    )  # fmt: skip
 
 
 def _apart(
     along: Float[np.ndarray, "prompt place"], refuse: Bool[np.ndarray, " prompt"]
 ) -> Float[np.ndarray, " place"]:
-    """Return the difference of two groups' means in their pooled standard deviation, by place."""
+    """Return the difference of two groups' means in their pooled SD, by place; nan without."""
     one, other = along[refuse].astype(float), along[~refuse].astype(float)
+    if not (len(one) and len(other)):
+        return np.full(along.shape[1], np.nan)
     spread = np.sqrt((one.var(0) + other.var(0)) / 2)
     gap = one.mean(0) - other.mean(0)
     return np.divide(gap, spread, out=np.zeros_like(gap), where=spread > 1e-9)

@@ -1,4 +1,4 @@
-"""Steers section 05's requests: directions fitted, added, taken out, and what is answered then.
+"""Steers section 05's requests: directions fitted and added, and what is answered then.
 
 What the numbers mean is in `refusal_curves` and `refusal_said`.
 """
@@ -17,7 +17,6 @@ from jaxtyping import Float
 from valuegate import directions as probes
 from valuegate import hooks, refusal_curves, refusal_geometry, refusal_items
 from valuegate.models import LanguageModel
-from valuegate.refusal_items import POSITIONS
 from valuegate.refusal_run import (
     at_depth,
     bank_scores,
@@ -28,10 +27,9 @@ from valuegate.refusal_run import (
 )
 from valuegate.residual import capture
 from valuegate.scoring import generate, option_log_probs, prompt_rows, readings
-from valuegate.steering import Above, Change, adding, projecting
+from valuegate.steering import Above, adding
 
 BATCH = 20  # prompts that are steered together
-SELECT = 16  # of either role that layer and position are chosen on, at most
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,8 @@ def curves(
     when it first brings refusal to `refusal_curves.AT` on these rows (nan where it never does);
     of rows to refuse, with the direction so strong: `answers`, greedy, of `MOST_TOKENS` at most
     ("" where there is none), `loss`, of the answer in the model that is not steered (nats a token),
-    `scored`, the first-token score. `bank`: the score over the whole bank of openings, without
-    steering and along `POOLED`; nan for rows to answer.
+    `scored`, the first-token score. `bank`: the score over the whole bank of openings along
+    `POOLED`; nan for rows to answer.
 
     Args:
         lm: the model.
@@ -181,16 +179,15 @@ def _said(
     answers = [[answer] for answer in generate(lm, texts, MOST_TOKENS)]
     scored = np.full((len(texts), len(at)), np.nan)
     scored[:, 0] = found["refusing"]
-    banks = np.full((len(texts), 2), np.nan)
-    banks[refuse, 0] = bank_scores(lm, asked)[0] if refuse else []
+    bank = np.full(len(texts), np.nan)
     for d, strength in enumerate(at[1:]):
         said = [""] * len(texts)
         if np.isfinite(strength) and refuse:
             with hooks.adding(lm, {layer: float(strength) * along[d]}):
                 steered = generate(lm, asked, MOST_TOKENS)
-                scored[refuse, d + 1] = _scored(lm, asked)[0]
+                scored[refuse, d + 1] = first_scores(lm, asked)[0]
                 if d + 2 == len(at):  # the pooled direction
-                    banks[refuse, 1] = bank_scores(lm, asked)[0]
+                    bank[refuse] = bank_scores(lm, asked)[0]
             for n, answer in zip(refuse, steered, strict=True):
                 said[n] = answer
         for own, answer in zip(answers, said, strict=True):
@@ -198,7 +195,7 @@ def _said(
     return found.assign(
         answers=answers, at=[at] * len(found), scored=list(scored.astype("float32")),
         loss=[_losses(lm, text, own) for text, own in zip(texts, answers, strict=True)],
-        bank=list(banks.astype("float32")),
+        bank=bank,
     )  # fmt: skip
 
 
@@ -213,65 +210,7 @@ def _losses(lm: LanguageModel, text: str, answers: Sequence[str]) -> Float[np.nd
     return found
 
 
-def select(
-    lm: LanguageModel, rows: pd.DataFrame, *, prompts: int, everyday: int, source: str, hash: str
-) -> pd.DataFrame:
-    """Return refusal scores with pooled directions of layers and positions taken out, or added.
-
-    Columns: those of the items without text; `refusing`, the score with nothing done; `layers` and
-    `positions`, the candidates; lists in their order: `bypassed`, the score with the direction
-    projected out at every layer; `induced`, with the difference of means added at its layer; `kl`
-    of the next token, direction projected out, from nothing done (nats). Source: Arditi et al.
-    2024 (arXiv 2406.11717), selection of a direction.
-
-    Args:
-        lm: the model.
-        rows: from `refusal_items.select_items`.
-        prompts: of a kind and role that directions are fitted on, these rows left out.
-        everyday: requests that they are fitted against.
-        source: as in `curves`.
-        hash: as in `curves`.
-    """
-    del hash
-    fit = fit_requests(lm, prompts, everyday, source)
-    # Those that are tried are left out, all of them, whichever are asked for now.
-    tried = refusal_items.select_items(SELECT, source)["item"]
-    kept = ~fit.rows["item"].isin(tried).to_numpy()
-    refuse, plain = (
-        torch.tensor(kept & (fit.rows[column] == value).to_numpy())
-        for column, value in (("role", "refuse"), ("kind", refusal_items.EVERYDAY))
-    )
-    apart = fit.stream[refuse].mean(0) - fit.stream[plain].mean(0)  # position, layer, d_model
-    layers = candidates(lm)
-    texts = [lm.chat(text) for text in rows["text"]]
-    before, whole = _scored(lm, texts)
-    bypassed, induced, kl = [], [], []
-    every = range(lm.n_layers + 1)
-    for layer in layers:
-        for p in range(len(POSITIONS)):
-            direction = apart[p, layer]
-            with hooks.ablating(lm, direction, every):
-                score, after = _scored(lm, texts)
-            bypassed.append(score)
-            kl.append((whole.exp() * (whole - after)).sum(1).cpu().numpy())
-            with hooks.adding(lm, {layer: direction}):
-                induced.append(_scored(lm, texts)[0])
-    found = rows.drop(columns="text").reset_index(drop=True)
-    lists = {"bypassed": bypassed, "induced": induced, "kl": kl}
-    return found.assign(
-        refusing=before,
-        layers=" ".join(str(layer) for layer in layers for _ in POSITIONS),
-        positions=" ".join(POSITIONS * len(layers)),
-        **{k: list(np.stack(v, axis=1).astype("float32")) for k, v in lists.items()},
-    )
-
-
-def candidates(lm: LanguageModel) -> list[int]:
-    """Return the layers that a direction may be taken from: twelve, in the first four fifths."""
-    return sorted({round(k * 0.8 * lm.n_layers / 12) for k in range(1, 13)} - {0})
-
-
-def _scored(
+def first_scores(
     lm: LanguageModel, texts: Sequence[str]
 ) -> tuple[Float[np.ndarray, " prompt"], Float[torch.Tensor, "prompt vocabulary"]]:
     """Return first-token scores, and the next token's log-probabilities."""
@@ -282,71 +221,3 @@ def _scored(
         log_probs[reading.index] = reading.logits[0].double().log_softmax(-1).cpu()
     whole = torch.stack(log_probs)
     return odds(whole[:, [*no, *yes]], len(no)), whole
-
-
-def ablated(
-    lm: LanguageModel,
-    rows: pd.DataFrame,
-    *,
-    depth: float,
-    position: str,
-    prompts: int,
-    everyday: int,
-    source: str,
-    strength: float,
-    pairs: int,
-    hash: str,
-) -> pd.DataFrame:
-    """Return refusal scores with directions projected out, and one projected out and another added.
-
-    Columns: those of the items without text; `refusing`, with nothing done (nats); `names` of the
-    directions; lists in their order: `single`, each projected out at its layer, `every`, at all
-    layers. `pairs`, the names of the kinds that are tried against each other; `crossed`, a score
-    for each ordered pair of them: the first projected out, the second added at the same layer;
-    `alone`, the second added without.
-
-    Args:
-        lm: the model.
-        rows: requests to refuse.
-        depth: of the layer, as a share of the model's.
-        position: that directions are fitted at.
-        prompts: of a kind and role that they are fitted on.
-        everyday: requests that they are fitted against.
-        source: as in `curves`.
-        strength: of what is added, in mean lengths of the layer's residual.
-        pairs: kinds that are tried against each other, the first ones.
-        hash: as in `curves`.
-    """
-    del hash
-    layer = at_depth(lm, depth)
-    along = fitted(lm, layer, position, prompts, everyday, source)
-    kept = [n for n, name in enumerate(along.names) if not name.startswith("inside")]
-    vectors = torch.tensor(along.directions[kept], dtype=torch.float32, device=lm.device)
-    texts = [lm.chat(text) for text in rows["text"]]
-    no, yes = first_tokens(lm)
-    above = Above(lm, texts, layer)
-
-    def score(*changes: Change) -> np.ndarray:
-        def change(residual: torch.Tensor) -> torch.Tensor:
-            return functools.reduce(lambda r, own: own(r), changes, residual)
-
-        return odds(above.logits(change, [*no, *yes]), len(no))
-
-    without = [projecting(vector) for vector in vectors]
-    added = [adding(strength * along.length * vector) for vector in vectors]
-    single = [score(change) for change in without]
-    every = []
-    for vector in vectors:
-        with hooks.ablating(lm, vector, range(lm.n_layers + 1)):
-            every.append(_scored(lm, texts)[0])
-    crossed = [
-        score(without[one], added[other])
-        for one in range(pairs) for other in range(pairs) if one != other
-    ]  # fmt: skip
-    alone = [score(added[other]) for other in range(pairs)]
-    lists = {"single": single, "every": every, "crossed": crossed, "alone": alone}
-    return rows.drop(columns="text").reset_index(drop=True).assign(
-        refusing=score(), names=",".join(along.names[n] for n in kept),
-        pairs=",".join(along.names[:pairs]),
-        **{k: list(np.stack(v, axis=1).astype("float32")) for k, v in lists.items()},
-    )  # fmt: skip

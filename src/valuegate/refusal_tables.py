@@ -56,7 +56,7 @@ def transfer_table(found: pd.DataFrame) -> pd.DataFrame:
     """Return how well each direction tells requests of its own kind and of others, a line each.
 
     Args:
-        found: from `refusal_geometry.transfer`.
+        found: from `refusal_tells.transfer`.
     """
     rows = []
     for direction, part in found.groupby("direction", sort=False):
@@ -162,7 +162,7 @@ def behaviour_table(found: pd.DataFrame) -> pd.DataFrame:
     """Return directions by behaviour beside those by label, a line a kind.
 
     Args:
-        found: from `refusal_geometry.behaviour`.
+        found: from `refusal_tells.behaviour`.
     """
     return pd.DataFrame(
         [
