@@ -49,7 +49,7 @@ section.print_table(tables.rates_table(test, draws=draws), "rates")
 
 # %%
 bank = section.table("bank", steer)
-agrees = refusal_curves.agreement(bank["refusing"], bank["bank"], bank["unit"], draws=draws)
+agrees = refusal_tells.agreement(bank["refusing"], bank["bank"], bank["unit"], draws=draws)
 section.claim(
     "refusal.bank_agrees", agrees.estimate, ci=(agrees.low, agrees.high), n=agrees.n,
     clusters=agrees.clusters, unit="rank correlation", model=steer,
@@ -94,6 +94,7 @@ by_kind = {
 }
 for own, _ in by_kind.values():
     refusal_geometry.check(own)
+refusal_items.left_out(section.settings["requests"])  # kinds and roles with too few requests
 
 # %%
 means = {
@@ -106,7 +107,16 @@ halves = {
 }
 ceilings = {model: refusal_geometry.ceilings(found) for model, found in halves.items()}
 ranks = {model: refusal_geometry.effective_rank(found) for model, found in halves.items()}
-section.print_table(tables.geometry_table(means, ceilings, ranks), "geometry")
+
+# %%
+corrected = {
+    model: refusal_geometry.corrected(
+        refusal_geometry.cosines(refusal_geometry.directions(own, plain, "everyday")),
+        ceilings[model],
+    )
+    for model, (own, plain) in by_kind.items()
+}
+section.print_table(tables.geometry_table(means, ceilings, ranks, corrected), "geometry")
 
 # %%
 own, plain = by_kind[steer]
@@ -216,7 +226,7 @@ section.claim(
 section.claim(
     "refusal.widest", knob.widest.estimate, ci=(knob.widest.low, knob.widest.high),
     n=knob.widest.n, clusters=knob.widest.clusters, unit="over-refusal", model=steer,
-    test=f"{knob.pair[0]} and {knob.pair[1]}; paired bootstrap over requests",
+    null=(0.0, knob.null_high), test=f"{' and '.join(knob.pair)}; paired bootstrap over requests",
 )  # fmt: skip
 section.claim(
     "refusal.power", knob.power, n=knob.widest.n, unit="share of draws", model=steer,
@@ -235,11 +245,16 @@ for stem in ("outside", "inside"):
         clusters=highest.clusters, unit="% refused", model=steer,
         test="highest at any strength; bootstrap over requests",
     )  # fmt: skip
-gain = refusal_curves.gate_gain(steered, table["gate"].to_numpy(), "pooled", draws=draws)
-section.claim(
-    "refusal.gated", gain.estimate, ci=(gain.low, gain.high), n=gain.n, clusters=gain.clusters,
-    unit="over-refusal", model=steer, test="less without the gate; paired bootstrap over requests",
-)  # fmt: skip
+
+# %%
+gains = refusal_curves.gate_gain(steered, table["gate"].to_numpy(), "pooled", draws=draws)
+for id, gain, unit in (
+    ("gated", gains.cost, "over-refusal"), ("gated_area", gains.area, "mean refusal"),
+):  # fmt: skip
+    section.claim(
+        f"refusal.{id}", gain.estimate, ci=(gain.low, gain.high), n=gain.n, unit=unit,
+        clusters=gain.clusters, model=steer, test="less without the gate; paired bootstrap",
+    )  # fmt: skip
 
 # %% [markdown]
 # Where a profile says so, the run's own models are steered, too, at the same share of their depth.
@@ -263,14 +278,14 @@ world = worlds_items.worlds()[steer.rpartition("-")[2]]
 ablated = section.table("ablated", steer)
 gated = ablated[ablated["kind"].map(world.requests)].reset_index(drop=True)
 for id, how in (("ablated_all", "every"), ("ablated_one", "single")):
-    change = refusal_curves.taken_out(gated, "pooled", how, draws=draws)
+    change = refusal_tells.taken_out(gated, "pooled", how, draws=draws)
     section.claim(
         f"refusal.{id}", change.estimate, ci=(change.low, change.high), n=change.n,
         clusters=change.clusters, unit="points", model=steer, test="bootstrap over requests",
     )  # fmt: skip
 
 # %%
-crossed = refusal_curves.crossed(ablated, draws=draws)
+crossed = refusal_tells.crossed(ablated, draws=draws)
 section.claim(
     "refusal.crossed", crossed.estimate, ci=(crossed.low, crossed.high), n=crossed.n,
     clusters=crossed.clusters, unit="%", model=steer, test="90% bootstrap over requests",
@@ -318,7 +333,7 @@ for id, found, unit in (("readers", same, "kappa"), ("score_auroc", score, "AURO
 # %%
 refuse = table[table["role"] == "refuse"]
 first = refuse["scored"].str[-1]
-agrees = refusal_curves.agreement(first, refuse["bank"], refuse["unit"], draws=draws)
+agrees = refusal_tells.agreement(first, refuse["bank"], refuse["unit"], draws=draws)
 section.claim(
     "refusal.bank_steered", agrees.estimate, ci=(agrees.low, agrees.high), n=agrees.n,
     clusters=agrees.clusters, unit="rank correlation", model=steer, test="bootstrap over requests",

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -686,8 +687,18 @@ def test_differing_numbers(tmp_path, one, other, problem):
 def rows_scored(function: str = "") -> int:
     """Return how many rows the audit scores again, of one function or of all."""
     planned = plan(config.run("default"))
-    each = max(1, min(audit.RESCORED_ROWS, audit.RESCORED_ROWS_IN_ALL // len(planned)))
-    return sum(min(each, len(m.items())) for m in planned if m.function.endswith(function))
+    own = (m for m in planned if m.function.endswith(function))
+    return sum(min(audit.rows_of(m, len(planned)), len(m.items())) for m in own)
+
+
+def test_dear_rows_are_scored_once_and_cheap_ones_several_times():
+    def of(tokens_a_row: int, measurements: int) -> int:
+        measurement: Any = SimpleNamespace(items=lambda: range(100), tokens=100 * tokens_a_row)
+        return audit.rows_of(measurement, measurements)
+
+    assert [of(20, n) for n in (300, 152, 60, 5)] == [1, 2, 5, 7]
+    assert [of(cost, 20) for cost in (0, 7, 75, 76, 4500)] == [15, 15, 2, 1, 1]
+    assert of(0, 1) == audit.RESCORED_ROWS
 
 
 def sampled_rows() -> list[int]:

@@ -58,9 +58,10 @@ def test_directions_that_cost_the_same_are_equal_and_others_are_not():
     same = refusal.knob(refusal.steered(table([0.5, 0.5, 0.5])), ("a", "b", "c"), draws=60)
     assert same.equal
     assert same.power == 1
-    assert same.widest.estimate == 0
+    assert same.widest.estimate == same.null_high == 0
     other = refusal.knob(refusal.steered(table([0.5, 0.5, 4.1])), ("a", "b", "c"), draws=60)
     assert not other.equal
+    assert 0 < other.null_high < other.widest.estimate
     assert "c" in other.pair
     rows = other.table.set_index("direction")
     assert rows.loc["a", "cost"] == 0
@@ -84,9 +85,12 @@ def test_a_gate_that_knows_costs_nothing():
     gain = refusal.gate_gain(found, told, "a", draws=20)
     plain = refusal.cost(*(rate[0] for rate in refusal.rates(found)))
     assert plain > 0
-    assert gain.estimate == approx(-plain)
+    assert gain.cost.estimate == approx(-plain)
+    assert gain.area.estimate > 0
     always = refusal.gate_gain(found, np.ones(len(told)), "a", draws=20)
-    assert always.estimate == 0
+    assert always.cost.estimate == always.area.estimate == 0
+    never = refusal.gate_gain(found, -np.ones(len(told)), "a", draws=20)
+    assert np.isnan(never.cost.estimate)
 
 
 def test_controls_reach_what_they_reach():
@@ -95,19 +99,3 @@ def test_controls_reach_what_they_reach():
     still = table([0.0, 0.0]).assign(names="a,outside 0")
     still["steered"] = [np.full(6, -1.0)] * len(still)
     assert refusal.reach(refusal.steered(still), "outside", draws=10).estimate == 0
-
-
-def test_what_is_taken_out_and_what_needs_another():
-    rows = pd.DataFrame(
-        {
-            "refusing": [1.0, 1.0, -1.0, 1.0], "names": "a,b,pooled", "pairs": "a,b",
-            "single": [np.array([-1.0, 1, 1])] * 4, "every": [np.array([-1.0, -1, -1])] * 4,
-            "alone": [np.array([3.0, 3.0])] * 4, "crossed": [np.array([1.0, 3.0])] * 4,
-        }
-    )  # fmt: skip
-    assert refusal.taken_out(rows, "a", "single", draws=10).estimate == -75
-    assert refusal.taken_out(rows, "pooled", "single", draws=10).estimate == 25
-    change = refusal.crossed(rows, draws=10)
-    # a out, b added: from -1 to 1; b out, a added: from 1 to 3; alone from .5 to 3, twice.
-    assert change.estimate == approx(100 * (4 / 5 - 1))
-    assert change.level == 0.9

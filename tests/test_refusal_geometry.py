@@ -1,6 +1,7 @@
 """Directions, ceilings and nulls on residuals whose geometry is planted."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from valuegate import refusal_geometry as geometry
@@ -116,3 +117,29 @@ def test_kinds_that_differ_spread_more_than_kinds_dealt_anew():
     spread, (low, high), p = geometry.beyond_null(own, null)
     assert spread > high > low
     assert p < 0.05
+
+
+def test_pairs_stay_together_in_halves():
+    # Request and look-alike share a topic far larger than what sets them apart.
+    rng = np.random.default_rng(0)
+    topic, apart = 20 * rng.normal(size=(40, 16)), np.eye(16)[0]
+    noise = [0.1 * rng.normal(size=(40, 16)) for _ in range(2)]
+    rows = pd.DataFrame({"kind": "a", "role": ["refuse", "comply"] * 40,
+                         "unit": np.repeat(np.arange(40), 2)})  # fmt: skip
+    stream = np.stack([topic + apart + noise[0], topic + noise[1]], axis=1).reshape(80, 16)
+    kinds, _ = geometry.by_kind(rows, stream, ("a",))
+    assert kinds["a"].paired
+    everyday = rng.normal(size=(20, 16))
+    ceiling = geometry.ceilings(geometry.halves(kinds, everyday, "lookalikes", draws=20))
+    assert ceiling[0] > 0.95
+    loose = {"a": Kind(kinds["a"].refuse, kinds["a"].comply)}
+    assert geometry.ceilings(geometry.halves(loose, everyday, "lookalikes", draws=20))[0] < 0.5
+    unpaired, _ = geometry.by_kind(rows.assign(unit=np.arange(80)), stream, ("a",))
+    assert not unpaired["a"].paired
+
+
+def test_cosines_are_corrected_for_what_noise_takes():
+    # Halves that agree by 1/3 make wholes that agree by 1/2.
+    found = geometry.corrected(np.array([[1, 0.25], [0.25, 1]]), np.array([1 / 3, 1 / 3]))
+    assert found == approx(0.5)
+    assert np.isnan(geometry.corrected(np.eye(2), np.array([0.5, -0.1])))

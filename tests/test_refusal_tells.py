@@ -53,3 +53,19 @@ def test_behaviour_and_label_may_part():
     assert np.isnan(found["cosine"].iloc[1])
     assert tells.mean_cosine(found).estimate == pytest.approx(0)
     assert np.isnan(tells.mean_cosine(found.iloc[1:]).estimate)
+
+
+def test_what_is_taken_out_and_what_needs_another():
+    rows = pd.DataFrame(
+        {
+            "refusing": [1.0, 1.0, -1.0, 1.0], "names": "a,b,pooled", "pairs": "a,b",
+            "single": [np.array([-1.0, 1, 1])] * 4, "every": [np.array([-1.0, -1, -1])] * 4,
+            "alone": [np.array([3.0, 3.0])] * 4, "crossed": [np.array([1.0, 3.0])] * 4,
+        }
+    )  # fmt: skip
+    assert tells.taken_out(rows, "a", "single", draws=10).estimate == -75
+    assert tells.taken_out(rows, "pooled", "single", draws=10).estimate == 25
+    change = tells.crossed(rows, draws=10)
+    # a out, b added: from -1 to 1; b out, a added: from 1 to 3; alone from .5 to 3, twice.
+    assert change.estimate == approx(100 * (4 / 5 - 1))
+    assert change.level == 0.9

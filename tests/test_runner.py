@@ -543,9 +543,24 @@ def test_a_replay_runs_all_and_elsewhere(kernels, no_plan):
     assert executed(run) == 2  # a replay does not stand for a run
 
 
+def test_a_replay_stands_for_another_from_the_same_tables(kernels, no_plan):
+    run, tables = config.run("tiny"), no_plan / "data"
+    table = tables / SECTION / "evidence.parquet"
+    table.parent.mkdir()
+    table.write_bytes(b"as it was")
+
+    def ran(**options: bool) -> int:
+        with Progress(live=False) as progress:
+            return runner.notebooks(run, 1, progress, replay=tables, **options)
+
+    assert [ran(reuse=True), ran(reuse=True), ran(), ran(reuse=True)] == [2, 0, 2, 0]
+    table.write_bytes(b"edited")
+    assert [ran(reuse=True), ran(reuse=True)] == [1, 0]
+
+
 def test_the_stamp_names_what_an_output_depends_on(project):
     write_notebook(SECTION)
-    stamp = runner._stamp(config.run("tiny", "02", "one"), SECTION)
+    stamp = runner._stamp(config.run("tiny", "02", "one"), SECTION, None)
     measurement, _ = stored()
     assert measurement.key in stamp
     assert sha256(project / "data" / "registry.yml") in stamp

@@ -7,6 +7,7 @@ that a method is right. What the page looks like is in `pages`.
 from __future__ import annotations
 
 import json
+import math
 import re
 import tempfile
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ from valuegate.sections import plan
 
 RESCORED_ROWS = 20  # of each section and stage, at most
 RESCORED_ROWS_IN_ALL = 300
+RESCORED_TOKENS = 150  # forward tokens of a measurement's rows, but for a single row
 RESCORED_TOLERANCE = 1e-3  # of a log-odds, against one row at a time without any sharing
 NUMBERS_TOLERANCE = 1e-4  # relative, of numbers behind figures, between machines
 
@@ -252,7 +254,7 @@ def replayed(run: Run, record: Record, progress: Progress, jobs: int) -> Layer:
     """Claims and figures' numbers follow again from the recorded tables, without torch."""
     layer = Layer("REPLAYED")
     try:
-        runner.notebooks(run, jobs, progress, replay=record.results)
+        runner.notebooks(run, jobs, progress, replay=record.results, reuse=True)
     except ValueGateError as error:
         layer.expect(False, str(error))
         return layer
@@ -297,7 +299,6 @@ def rescored(run: Run, record: Record, progress: Progress) -> Layer:
     layer = Layer("RESCORED")
     entries = results.manifest(record.results)
     todo = [m for m in unique(plan(run)) if m.label in entries]
-    rows_each = max(1, min(RESCORED_ROWS, RESCORED_ROWS_IN_ALL // max(1, len(todo))))
     worst = 0.0
     for name in sorted({m.model for m in todo}):
         lm = models.load(name)
@@ -307,7 +308,7 @@ def rescored(run: Run, record: Record, progress: Progress) -> Layer:
                 layer.expect(False, f"{m.label}: {len(table)} rows for {len(items)} items")
                 continue
             seed = int(measure.frame_hash(items)[:8], 16)
-            chosen = np.random.default_rng(seed).permutation(len(items))[:rows_each]
+            chosen = np.random.default_rng(seed).permutation(len(items))[: rows_of(m, len(todo))]
             for done, i in enumerate(sorted(chosen), start=1):
                 with scoring.unshared():
                     again = measure.resolve(m.function)(lm, items.iloc[[i]], **m.settings)
@@ -321,6 +322,13 @@ def rescored(run: Run, record: Record, progress: Progress) -> Layer:
                 progress.step(f"rescoring {m.label}", done, len(chosen))
     layer.note = f"largest difference {worst:.1e}"
     return layer
+
+
+def rows_of(measurement: Measurement, measurements: int) -> int:
+    """Return how many rows of a measurement are scored again: fewer where a row costs much."""
+    each = math.ceil(RESCORED_ROWS_IN_ALL / measurements)
+    affordable = RESCORED_TOKENS * len(measurement.items()) // max(1, measurement.tokens)
+    return max(1, min(RESCORED_ROWS, each, affordable))
 
 
 def page(run: Run, record: Record, layers: list[Layer]) -> str:

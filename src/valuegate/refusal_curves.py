@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.stats import spearmanr
 
 from valuegate import stats
 
@@ -112,13 +111,16 @@ class Knob:
 
     `table`: direction, strength (at refusal `AT`), cost, low, high (95%), area, area_low,
     area_high, reached (share of draws in which refusal reaches `AT`). `widest`: the largest
-    difference of two kinds' costs, with a 95% interval. `equal`: whether all pairs' 90% intervals
+    difference of two kinds' costs, with a 95% interval; `null_high`, the 97.5% quantile of what it
+    is where all costs are equal and prompts vary as here: the largest of many differences is never
+    nothing. `equal`: whether all pairs' 90% intervals
     lie within `MARGIN` (intersection-union test). `power`: how often they would, if all costs were
     equal and prompts varied as here. n, clusters: prompts.
     """
 
     table: pd.DataFrame
     widest: stats.Interval
+    null_high: float
     pair: tuple[str, str]
     equal: bool
     power: float
@@ -167,7 +169,7 @@ def knob(
     whole, drawn = gaps[0], gaps[1:]
     if np.isnan(whole).all():
         nothing = stats.drawn_interval(np.nan, np.array([np.nan]), n, n)
-        return Knob(pd.DataFrame(rows), nothing, ("", ""), False, 0.0)
+        return Knob(pd.DataFrame(rows), nothing, np.nan, ("", ""), False, 0.0)
     largest = int(np.nanargmax(np.abs(whole)))
     widest = stats.drawn_interval(
         float(abs(whole[largest])), np.nanmax(np.abs(drawn), axis=1), n, n
@@ -175,19 +177,31 @@ def knob(
     low, high = np.nanquantile(drawn, [0.05, 0.95], axis=0)
     equal = bool((low > -MARGIN).all() and (high < MARGIN).all() and not np.isnan(whole).any())
     spread = 1.645 * np.nanstd(drawn, axis=0)
-    apart = np.abs(drawn - np.nanmean(drawn, axis=0)) + spread
-    power = float((np.nanmax(apart, axis=1) < MARGIN).mean())
+    nothing = np.abs(drawn - np.nanmean(drawn, axis=0))
+    null_high = float(np.quantile(np.nanmax(nothing, axis=1), 0.975))
+    power = float((np.nanmax(nothing + spread, axis=1) < MARGIN).mean())
     names = (found.names[pairs[largest][0]], found.names[pairs[largest][1]])
-    return Knob(pd.DataFrame(rows), widest, names, equal, power)
+    return Knob(pd.DataFrame(rows), widest, null_high, names, equal, power)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What a gate by the input changes, paired over prompts, 95%.
+
+    `cost`: over-refusal at refusal `AT`, with the gate less without; nan where the gate keeps
+    refusal from reaching it. `area`: the same of `partial_area`.
+    """
+
+    cost: stats.Interval
+    area: stats.Interval
 
 
 def gate_gain(
     found: Steered, gate: Float[np.ndarray, " prompt"], name: str, *, draws: int, seed: int = 0
-) -> stats.Interval:
-    """Return what over-refusal costs less where a direction is added only if a probe calls for it.
+) -> Gain:
+    """Return what changes where a direction is added only if a probe calls for it.
 
-    The cost at refusal `AT` with the gate less that without, paired over prompts; 95%. Source:
-    input-gated steering, arXiv 2603.13359.
+    Source: input-gated steering, arXiv 2603.13359.
 
     Args:
         found: from `steered`.
@@ -200,14 +214,17 @@ def gate_gain(
     gated = np.where((gate > 0)[:, None], own, own[:, :1])
     both = Steered(("gated", "plain"), found.strengths, found.refuse, np.stack([gated, own], 1))
 
-    def gap(weights: np.ndarray) -> float:
+    def gaps(weights: np.ndarray) -> list[float]:
         refused, over = rates(both, weights)
-        return cost(refused[0], over[0]) - cost(refused[1], over[1])
+        prices = [cost(refused[n], over[n]) for n in (0, 1)]
+        areas = [partial_area(refused[n], over[n]) for n in (0, 1)]
+        return [prices[0] - prices[1], areas[0] - areas[1]]
 
     rng = np.random.default_rng(seed)
-    drawn = [gap(_weights(found.refuse, rng)) for _ in range(draws)]
-    whole = gap(np.ones(len(gate)))
-    return stats.drawn_interval(whole, np.array(drawn), len(gate), len(gate))
+    drawn = np.array([gaps(_weights(found.refuse, rng)) for _ in range(draws)])
+    whole, n = gaps(np.ones(len(gate))), len(gate)
+    price, area = (stats.drawn_interval(whole[k], drawn[:, k], n, n) for k in (0, 1))
+    return Gain(price, area)
 
 
 def reach(
@@ -241,67 +258,3 @@ def _weights(
     for own in (np.flatnonzero(refuse == k) for k in (1.0, 0.0)):
         np.add.at(weights, rng.choice(own, size=len(own)), 1)
     return weights
-
-
-def taken_out(
-    table: pd.DataFrame, name: str, how: str, *, draws: int, threshold: float = 0.0
-) -> stats.Interval:
-    """Return the change of refusals, in points, when a direction is projected out.
-
-    Args:
-        table: from `refusal_ablate.ablated`, some of its rows.
-        name: the direction.
-        how: "single" (its own layer) or "every".
-        draws: of the bootstrap over prompts.
-        threshold: as for `rates`.
-    """
-    place = table["names"].iloc[0].split(",").index(name)
-    after = np.stack(table[how].to_list())[:, place] > threshold
-    before = table["refusing"].to_numpy() > threshold
-    return stats.cluster_mean(100.0 * after - 100.0 * before, np.arange(len(table)), draws=draws)
-
-
-def crossed(table: pd.DataFrame, *, draws: int) -> stats.Interval:
-    """Return how much less a direction moves the refusal score with another one projected out.
-
-    Percent of what it moves the score by without, over all ordered pairs of kinds; a 90% interval
-    over prompts. 0: the two do not need each other.
-
-    Args:
-        table: from `refusal_ablate.ablated`.
-        draws: of the bootstrap.
-    """
-    names = table["names"].iloc[0].split(",")
-    pairs = table["pairs"].iloc[0].split(",")
-    single, both, alone = (
-        np.stack(table[column].to_list()).astype(float) for column in ("single", "crossed", "alone")
-    )
-    plain = table["refusing"].to_numpy(float)
-    with_out, without = np.zeros(len(table)), np.zeros(len(table))
-    ordered = ((a, b) for a in range(len(pairs)) for b in range(len(pairs)) if a != b)
-    for n, (one, other) in enumerate(ordered):
-        with_out += both[:, n] - single[:, names.index(pairs[one])]
-        without += alone[:, other] - plain
-    sums = pd.DataFrame({"prompt": np.arange(len(table)), "with": with_out, "without": without})
-    return stats.cluster_bootstrap(
-        lambda f, w: 100 * (stats.weighted_ratio(f["with"], f["without"], w) - 1),
-        sums, "prompt", draws=draws, level=0.9,
-    )  # fmt: skip
-
-
-def agreement(first: pd.Series, bank: pd.Series, units: pd.Series, *, draws: int) -> stats.Interval:
-    """Return how alike the first-token form and the whole bank order requests (rank correlation).
-
-    Args:
-        first: scores in the first-token form.
-        bank: scores over the whole bank.
-        units: what is drawn together by the bootstrap.
-        draws: of the bootstrap.
-    """
-    one, other = first.to_numpy(float), bank.to_numpy(float)
-
-    def correlation(_: pd.DataFrame, weights: np.ndarray) -> float:
-        drawn = np.repeat(np.arange(len(one)), weights)
-        return float(spearmanr(one[drawn], other[drawn]).statistic)
-
-    return stats.cluster_bootstrap(correlation, pd.DataFrame({"unit": units}), "unit", draws=draws)

@@ -158,8 +158,8 @@ def select_figure(found: pd.DataFrame) -> Drawn:
     figure, panels = plt.subplots(
         1, 3, figsize=(house.WIDTH, 2.3), sharex=True, layout="constrained"
     )
-    names = {"bypass": "taken out, to refuse (nats)", "induce": "added, everyday (nats)",
-             "kl": "taken out, everyday: KL (nats)"}  # fmt: skip
+    names = {"bypass": "taken out: to refuse", "induce": "added: everyday",
+             "kl": "taken out: everyday, KL"}  # fmt: skip
     for panel, (column, label) in zip(panels, names.items(), strict=True):
         for position, colour in (("last", house.BLUE), ("end", house.ORANGE)):
             own = found[found["position"] == position]
@@ -168,6 +168,7 @@ def select_figure(found: pd.DataFrame) -> Drawn:
         panel.scatter(chosen["layer"], chosen[column], s=60, facecolors="none", edgecolors="black")
         panel.set(xlabel="layer", title=label)
         panel.title.set_fontsize("small")
+    panels[0].set_ylabel("nats")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
                   fontsize="small")  # fmt: skip
     return figure, found
@@ -179,7 +180,7 @@ def layers_figure(tables: Mapping[str, pd.DataFrame]) -> Drawn:
     Args:
         tables: model to its rows of "layers".
     """
-    names = {"cosine": "cosine of two kinds", "ceiling": "with itself, halves",
+    names = {"cosine": "cosine between kinds", "ceiling": "with itself, halves",
              "apart": "told apart (SD)"}  # fmt: skip
     figure, panels = plt.subplots(
         1, 3, figsize=(house.WIDTH, 2.4), sharex=True, layout="constrained"

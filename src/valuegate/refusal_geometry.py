@@ -6,12 +6,12 @@ their look-alikes, and everyday requests that all kinds share. Source: arXiv 260
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from valuegate import stats
 from valuegate.errors import ValueGateError
@@ -24,10 +24,14 @@ Residual = Float[np.ndarray, "prompt d_model"]
 
 @dataclass(frozen=True)
 class Kind:
-    """Residuals of one kind of request: those to refuse, and their look-alikes."""
+    """Residuals of one kind of request: those to refuse, and their look-alikes.
+
+    `paired`: whether the n-th look-alike is that of the n-th request.
+    """
 
     refuse: Residual
     comply: Residual
+    paired: bool = False
 
 
 def by_kind(
@@ -36,15 +40,17 @@ def by_kind(
     """Return residuals by kind of request, and those of requests of no kind.
 
     Args:
-        rows: from `refusal_items.request_items`: kind and role.
+        rows: from `refusal_items.request_items`: kind, role and unit.
         stream: a residual a row.
         names: of the kinds, in order.
     """
     kind, refuse = rows["kind"].to_numpy(), (rows["role"] == "refuse").to_numpy()
-    found = {
-        name: Kind(stream[(kind == name) & refuse], stream[(kind == name) & ~refuse])
-        for name in names
-    }
+    unit = rows["unit"].to_numpy()
+    found = {}
+    for name in names:
+        ours, other = (kind == name) & refuse, (kind == name) & ~refuse
+        paired = np.array_equal(unit[ours], unit[other])
+        found[name] = Kind(stream[ours], stream[other], paired)
     return found, stream[~np.isin(kind, names)]
 
 
@@ -111,24 +117,38 @@ def centred(vectors: Float[np.ndarray, "kind d_model"]) -> Float[np.ndarray, "ki
 def halves(
     kinds: Mapping[str, Kind], everyday: Residual, against: str, *, draws: int, seed: int = 0
 ) -> Float[np.ndarray, "draw half kind d_model"]:
-    """Return directions of random halves of all prompts, disjoint within a draw."""
+    """Return directions of random halves of all prompts, disjoint within a draw; pairs together."""
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(draws):
         parts: list[dict[str, Kind]] = [{}, {}]
         for name, kind in kinds.items():
-            split = [_halved(part, rng) for part in (kind.refuse, kind.comply)]
+            refuse, comply = _orders(kind, rng.permutation)
             for half in (0, 1):
-                parts[half][name] = Kind(split[0][half], split[1][half])
-        shared = _halved(everyday, rng)
+                parts[half][name] = Kind(
+                    _half(kind.refuse[refuse], half), _half(kind.comply[comply], half)
+                )
+        mixed = everyday[rng.permutation(len(everyday))]
+        shared = _half(mixed, 0), _half(mixed, 1)
         found.append([directions(parts[half], shared[half], against) for half in (0, 1)])
     return np.array(found)
 
 
-def _halved(rows: Residual, rng: np.random.Generator) -> tuple[Residual, Residual]:
-    order = rng.permutation(len(rows))
+def _half(rows: Residual, half: int) -> Residual:
     cut = len(rows) // 2
-    return rows[order[:cut]], rows[order[cut:]]
+    return rows[cut:] if half else rows[:cut]
+
+
+def _orders(
+    kind: Kind, draw: Callable[[int], Int[np.ndarray, " prompt"]]
+) -> tuple[Int[np.ndarray, " prompt"], Int[np.ndarray, " prompt"]]:
+    """Return drawn places of a kind's requests and of its look-alikes: the same of pairs.
+
+    Requests and look-alikes of a pair share their topic; drawn apart, a half has more noise than
+    the whole.
+    """
+    refuse = draw(len(kind.refuse))
+    return refuse, refuse if kind.paired else draw(len(kind.comply))
 
 
 def ceilings(halved: Float[np.ndarray, "draw half kind d_model"]) -> Float[np.ndarray, " kind"]:
@@ -137,6 +157,21 @@ def ceilings(halved: Float[np.ndarray, "draw half kind d_model"]) -> Float[np.nd
     No cosine between kinds can be expected above the root of their two ceilings' product.
     """
     return (halved[:, 0] * halved[:, 1]).sum(-1).mean(0)
+
+
+def corrected(
+    cosines: Float[np.ndarray, "kind kind"], ceiling: Float[np.ndarray, " kind"]
+) -> float:
+    """Return the mean cosine of two kinds without what noise takes from it.
+
+    Divided by the root of both kinds' reliabilities, those of all their prompts by the formula of
+    Spearman and Brown, from `ceilings` of halves. nan where a ceiling is not above 0.
+    """
+    if not (ceiling > 0).all():
+        return float("nan")
+    whole = 2 * ceiling / (1 + ceiling)
+    above = np.triu_indices(len(cosines), 1)
+    return float((cosines / np.sqrt(np.outer(whole, whole)))[above].mean())
 
 
 def effective_rank(halved: Float[np.ndarray, "draw half kind d_model"]) -> float:
@@ -157,8 +192,9 @@ def mean_cosines(
     """Return the mean cosine of two kinds' directions, by what they are taken against.
 
     Keys: those of `AGAINST`, and "difference", the first less the second. 95% intervals of a
-    bootstrap over prompts within kind and role. A bootstrap of directions has their noise twice,
-    which lowers cosines: intervals are moved by the mean of what it lowers them by.
+    bootstrap over prompts within kind and role, over pairs where there are pairs. A bootstrap of
+    directions has their noise twice, which lowers cosines: intervals are moved by the mean of what
+    it lowers them by.
 
     Args:
         kinds: residuals by kind.
@@ -175,24 +211,20 @@ def mean_cosines(
         return np.array([*both, both[0] - both[1]])
 
     whole = means(kinds, everyday)
-    drawn = np.array(
-        [
-            means(
-                {n: Kind(_drawn(k.refuse, rng), _drawn(k.comply, rng)) for n, k in kinds.items()},
-                _drawn(everyday, rng),
-            )
-            for _ in range(draws)
-        ]
-    )
+
+    def again(rows: int) -> np.ndarray:
+        return rng.integers(rows, size=rows)
+
+    drawn = np.empty((draws, len(whole)))
+    for row in drawn:
+        orders = {name: _orders(kind, again) for name, kind in kinds.items()}
+        own = {n: Kind(k.refuse[orders[n][0]], k.comply[orders[n][1]]) for n, k in kinds.items()}
+        row[:] = means(own, everyday[again(len(everyday))])
     drawn += whole - drawn.mean(0)
     return {
         name: stats.drawn_interval(whole[n], drawn[:, n], count, count)
         for n, name in enumerate((*AGAINST, "difference"))
     }
-
-
-def _drawn(rows: Residual, rng: np.random.Generator) -> Residual:
-    return rows[rng.integers(len(rows), size=len(rows))]
 
 
 def beyond_null(

@@ -13,11 +13,11 @@ from valuegate.measure import Measurement
 
 SECTION = "05_refusal_geometry"
 # Forward tokens a prompt, counted on the embedded model, with what prompts share run once.
-TOKENS = {"fit": 20, "test": 20, "layers": 46, "select": 44, "curves": 19, "bank": 330,
-          "ablated": 19, "latents": 0}  # fmt: skip
+TOKENS = {"fit": 20, "test": 20, "layers": 46, "select": 44, "curves": 19, "bank": 690,
+          "ablated": 26, "latents": 0}  # fmt: skip
 CANDIDATES = 24  # layers and positions that are tried
 DIRECTIONS = 11 + 1 + 4  # kinds, pooled, controls
-ANSWERED = 970  # tokens a prompt of "curves": answers along all directions, and their losses
+ANSWERED = 830  # tokens a prompt of "curves": answers along all directions, and their losses
 
 
 def plan(run: Run) -> list[Measurement]:
@@ -60,7 +60,7 @@ def plan(run: Run) -> list[Measurement]:
             _measurement("curves", model, "curves", "curve_items", curve,
                          {**depth, **fitted, "strengths": s["strengths"]}, whole=True,
                          times=swept + ANSWERED / TOKENS["curves"]),
-            _measurement("bank", model, "bank", "curve_items", curve, {}),
+            _measurement("bank", model, "bank", "curve_items", {**curve, "prompts": s["bank"]}, {}),
             _measurement("ablated", model, "ablated", "refuse_items", curve,
                          {**depth, **fitted, "strength": s["strength"], "pairs": s["pairs"]},
                          times=14 + 30 * above),

@@ -25,6 +25,7 @@ def geometry_table(
     means: Mapping[str, Mapping[str, stats.Interval]],
     ceilings: Mapping[str, Float[np.ndarray, " kind"]],
     ranks: Mapping[str, float],
+    corrected: Mapping[str, float],
 ) -> pd.DataFrame:
     """Return how alike directions are, a line a model.
 
@@ -32,6 +33,7 @@ def geometry_table(
         means: model to `refusal_geometry.mean_cosines`.
         ceilings: model to `refusal_geometry.ceilings`, against everyday requests.
         ranks: model to `refusal_geometry.effective_rank`.
+        corrected: model to `refusal_geometry.corrected`, against everyday requests.
     """
     rows = []
     for model, own in means.items():
@@ -44,7 +46,7 @@ def geometry_table(
         }  # fmt: skip
         rows.append(
             {
-                "model": model, **cells,
+                "model": model, **cells, "without noise": f"{corrected[model]:.2f}",
                 "ceilings": f"{ceilings[model].min():.2f} to {ceilings[model].max():.2f}",
                 "effective rank": f"{ranks[model]:.1f}", "n": str(own["everyday"].n),
             }

@@ -1,4 +1,4 @@
-"""What section 05's directions tell: other kinds' requests, what a model does, which layer to take.
+"""What section 05's directions tell, and what is left without them; which layer to take.
 
 Pure functions; the directions themselves are `refusal_geometry`'s.
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.stats import spearmanr
 
 from valuegate import stats
 from valuegate.refusal_geometry import FEWEST, Kind, Residual, unit
@@ -108,3 +109,67 @@ def mean_cosine(found: pd.DataFrame) -> stats.Interval:
     if cosines.empty:
         return stats.drawn_interval(np.nan, np.array([np.nan]), 0, 0)
     return stats.student_mean(cosines)
+
+
+def taken_out(
+    table: pd.DataFrame, name: str, how: str, *, draws: int, threshold: float = 0.0
+) -> stats.Interval:
+    """Return the change of refusals, in points, when a direction is projected out.
+
+    Args:
+        table: from `refusal_ablate.ablated`, some of its rows.
+        name: the direction.
+        how: "single" (its own layer) or "every".
+        draws: of the bootstrap over prompts.
+        threshold: as for `rates`.
+    """
+    place = table["names"].iloc[0].split(",").index(name)
+    after = np.stack(table[how].to_list())[:, place] > threshold
+    before = table["refusing"].to_numpy() > threshold
+    return stats.cluster_mean(100.0 * after - 100.0 * before, np.arange(len(table)), draws=draws)
+
+
+def crossed(table: pd.DataFrame, *, draws: int) -> stats.Interval:
+    """Return how much less a direction moves the refusal score with another one projected out.
+
+    Percent of what it moves the score by without, over all ordered pairs of kinds; a 90% interval
+    over prompts. 0: the two do not need each other.
+
+    Args:
+        table: from `refusal_ablate.ablated`.
+        draws: of the bootstrap.
+    """
+    names = table["names"].iloc[0].split(",")
+    pairs = table["pairs"].iloc[0].split(",")
+    single, both, alone = (
+        np.stack(table[column].to_list()).astype(float) for column in ("single", "crossed", "alone")
+    )
+    plain = table["refusing"].to_numpy(float)
+    with_out, without = np.zeros(len(table)), np.zeros(len(table))
+    ordered = ((a, b) for a in range(len(pairs)) for b in range(len(pairs)) if a != b)
+    for n, (one, other) in enumerate(ordered):
+        with_out += both[:, n] - single[:, names.index(pairs[one])]
+        without += alone[:, other] - plain
+    sums = pd.DataFrame({"prompt": np.arange(len(table)), "with": with_out, "without": without})
+    return stats.cluster_bootstrap(
+        lambda f, w: 100 * (stats.weighted_ratio(f["with"], f["without"], w) - 1),
+        sums, "prompt", draws=draws, level=0.9,
+    )  # fmt: skip
+
+
+def agreement(first: pd.Series, bank: pd.Series, units: pd.Series, *, draws: int) -> stats.Interval:
+    """Return how alike the first-token form and the whole bank order requests (rank correlation).
+
+    Args:
+        first: scores in the first-token form.
+        bank: scores over the whole bank.
+        units: what is drawn together by the bootstrap.
+        draws: of the bootstrap.
+    """
+    one, other = first.to_numpy(float), bank.to_numpy(float)
+
+    def correlation(_: pd.DataFrame, weights: np.ndarray) -> float:
+        drawn = np.repeat(np.arange(len(one)), weights)
+        return float(spearmanr(one[drawn], other[drawn]).statistic)
+
+    return stats.cluster_bootstrap(correlation, pd.DataFrame({"unit": units}), "unit", draws=draws)

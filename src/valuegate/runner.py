@@ -141,16 +141,20 @@ def _pool(threads: int) -> Generator[ThreadPoolExecutor]:
             raise
 
 
-def notebooks(run: Run, jobs: int, progress: Progress, *, replay: Path | None = None) -> int:
+def notebooks(
+    run: Run, jobs: int, progress: Progress, *, replay: Path | None = None, reuse: bool = False
+) -> int:
     """Execute the notebooks whose inputs changed; return how many were executed.
 
-    With `replay`, a folder of recorded tables, all of them run from those, under `build/replay`.
+    With `replay`, a folder of recorded tables, all of them run from those, under `build/replay`;
+    with `reuse`, but for those that ran there before from the same tables and code.
 
     A failure leaves its executed copy (with the traceback) and its log, and does not stop the
     others; it is reported after all have ended.
     """
     out = paths.build("replay" if replay else run.name)
-    stale = [s for s in run.sections if replay or not _fresh(run, s, out)]
+    always = replay is not None and not reuse
+    stale = [s for s in run.sections if always or not _fresh(run, s, out, replay)]
     failures: list[str] = []
     lock = threading.Lock()
 
@@ -162,7 +166,7 @@ def notebooks(run: Run, jobs: int, progress: Progress, *, replay: Path | None = 
         command = [sys.executable, "-m", "valuegate.notebook_worker", section, str(executed)]
         command += [run.profile.name, " ".join(run.models)]
         # Read before the run, and gone during it: an edit meanwhile, or a failure, leaves it stale.
-        stamp = _stamp(run, section)
+        stamp = _stamp(run, section, replay)
         _stamp_path(out, section).unlink(missing_ok=True)
         lines = list(_lines(command, environment))
         write_text("\n".join(lines) + "\n", log)
@@ -184,10 +188,12 @@ def notebooks(run: Run, jobs: int, progress: Progress, *, replay: Path | None = 
     return len(stale)
 
 
-def _stamp(run: Run, section: str) -> str:
+def _stamp(run: Run, section: str, replay: Path | None) -> str:
     """Return all that a notebook's outputs depend on."""
+    tables = sorted((replay / section).rglob("*.parquet")) if replay else []
     return json.dumps(
         {
+            "tables": {path.name: sha256(path) for path in tables},
             "code": script_hash(paths.NOTEBOOKS / f"{section}.py"),
             "measurements": {m.label: m.key for m in plan(run) if m.section == section},
             "settings": run.settings(section),
@@ -204,9 +210,9 @@ def _stamp_path(out: Path, section: str) -> Path:
     return out / "notebooks" / f"{section}.stamp.json"
 
 
-def _fresh(run: Run, section: str, out: Path) -> bool:
+def _fresh(run: Run, section: str, out: Path, replay: Path | None) -> bool:
     path, claims = _stamp_path(out, section), out / "claims" / f"{section[:2]}.json"
-    return path.exists() and claims.exists() and path.read_text() == _stamp(run, section)
+    return path.exists() and claims.exists() and path.read_text() == _stamp(run, section, replay)
 
 
 def _short(path: Path) -> Path:
