@@ -374,10 +374,11 @@ section.claim(
 # %% [markdown]
 # ## Latents
 #
-# Latents of the shared autoencoder that fire more on requests to refuse than on look-alikes, by
-# Fisher's exact test with a false discovery rate in each kind; and how many kinds they are found
-# in, with labels permuted. Then the published lists, as long for every kind, with ties broken by
-# number and at random.
+# Latents of the shared autoencoder that fire more on requests to refuse, by Fisher's exact test
+# with a false discovery rate in each kind; and how many kinds they are found in, with labels
+# permuted. Against everyday requests, the same for all kinds, as published; and against each kind's
+# own look-alikes. Then the published lists, as long for every kind, with ties broken by number and
+# at random.
 
 # %%
 from valuegate import refusal_latents
@@ -386,13 +387,24 @@ active = section.table("latents", steer)
 on = refusal_latents.fires(active["active"], int(active["latents"].iloc[0]))
 refuse = (active["role"] == "refuse").to_numpy()
 of_kind = {kind: (active["kind"] == kind).to_numpy() for kind in kinds}
-shared = refusal_latents.shared(
-    {kind: (on[rows], refuse[rows]) for kind, rows in of_kind.items()}, draws=permutations
-)
+everyday = (active["kind"] == refusal_items.EVERYDAY).to_numpy()
+against = {
+    "everyday requests": {k: (rows & refuse) | everyday for k, rows in of_kind.items()},
+    "look-alikes": {k: rows for k, rows in of_kind.items() if (rows & ~refuse).any()},
+}
+
+# %%
+shared = {
+    name: refusal_latents.shared(
+        {kind: (on[rows], refuse[rows]) for kind, rows in chosen.items()}, draws=permutations
+    )
+    for name, chosen in against.items()
+}
 section.figure(figures.latents_figure(shared), "latents")
 
 # %%
-gaps = np.stack([refusal_latents.rate_gaps(on[r], refuse[r]) for r in of_kind.values()])
+published = against["everyday requests"].values()
+gaps = np.stack([refusal_latents.rate_gaps(on[rows], refuse[rows]) for rows in published])
 length = on.shape[1] // 16  # the published lists hold a sixteenth of the latents
 lists = {
     "ties by number": refusal_latents.top_lists(gaps, length),
@@ -402,10 +414,15 @@ overlaps = {name: refusal_latents.overlap(own) for name, own in lists.items()}
 section.print_table(tables.overlap_table(overlaps, length), "overlap")
 
 # %%
-section.claim(
-    "refusal.latents_core", shared.counts[-1], n=on.shape[1], unit="latents", model=steer,
-    test="found in all kinds; Fisher's exact test, false discovery rate .05 in each",
-)  # fmt: skip
+own = shared["look-alikes"].counts
+for id, count, test in (
+    ("latents_any", own[1:].sum(), "found in any kind, against look-alikes"),
+    ("latents_core", own[-1], "found in all kinds, against look-alikes"),
+    ("latents_everyday", shared["everyday requests"].counts[-1], "in all kinds, against everyday"),
+):
+    section.claim(f"refusal.{id}", count, n=on.shape[1], unit="latents", model=steer, test=test)
+
+# %%
 section.claim(
     "refusal.latents_ties", 100 * overlaps["ties by number"]["pair"] / length, n=on.shape[1],
     unit="% of a list", model=steer, test="two lists, mean of all pairs",

@@ -38,9 +38,11 @@ def test_styles_add_up_to_all_refusals():
 
 def test_latents_are_drawn_over_permuted_labels():
     found = Shared(np.array([30, 4, 1]), np.array([[34, 1, 0], [33, 2, 0]]), {"a": 5, "b": 1})
-    figure, drawn = figures.latents_figure(found)
-    assert drawn["latents"].tolist() == [4, 1]
-    assert drawn["null"].tolist() == [1.5, 0]
+    nothing = Shared(np.array([35, 0, 0]), np.zeros((2, 3), dtype=int), {"a": 0, "b": 0})
+    figure, drawn = figures.latents_figure({"x": found, "y": nothing})
+    assert drawn["latents"].tolist() == [4, 1, 0, 0]
+    assert drawn["null"].tolist() == [1.5, 0, 0, 0]
+    assert [axis.get_title() for axis in figure.axes] == ["x", "y: none is found"]
     plt.close(figure)
 
 

@@ -126,27 +126,38 @@ def styles_figure(counts: pd.DataFrame) -> Drawn:
     return figure, shares.reset_index()
 
 
-def latents_figure(found: Shared) -> Drawn:
+def latents_figure(panels: Mapping[str, Shared]) -> Drawn:
     """Draw how many latents are found in how many kinds, over labels permuted within kinds.
 
     Args:
-        found: from `refusal_latents.shared`.
+        panels: what requests to refuse are compared with, in words, to `refusal_latents.shared`.
     """
-    kinds = np.arange(1, len(found.counts))
-    low, high = np.quantile(found.null[:, 1:], [0.025, 0.975], axis=0)
-    table = pd.DataFrame(
-        {"kinds": kinds, "latents": found.counts[1:], "null": found.null[:, 1:].mean(0),
-         "null_low": low, "null_high": high}
-    )  # fmt: skip
-    figure, panel = plt.subplots(figsize=(house.WIDTH, 2.3), layout="constrained")
-    panel.bar(kinds, table["latents"], color=house.BLUE, width=0.6, label="labels as they are")
-    panel.errorbar(
-        kinds, table["null"], yerr=[table["null"] - low, high - table["null"]], fmt="_",
-        color="black", capsize=3, label="labels permuted",
-    )  # fmt: skip
-    panel.set(xlabel="kinds in which a latent is found", ylabel="latents", xticks=kinds)
-    panel.legend(fontsize="small")
-    return figure, table
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(house.WIDTH, 2.3), sharey=True, layout="constrained"
+    )
+    parts = []
+    for panel, (name, found) in zip(np.atleast_1d(axes), panels.items(), strict=True):
+        kinds = np.arange(1, len(found.counts))
+        null = found.null[:, 1:]
+        low, high = np.quantile(null, [0.025, 0.975], axis=0)
+        table = pd.DataFrame(
+            {"against": name, "kinds": kinds, "latents": found.counts[1:], "null": null.mean(0),
+             "null_low": low, "null_high": high}
+        )  # fmt: skip
+        parts.append(table)
+        panel.bar(kinds, table["latents"], color=house.BLUE, width=0.6, label="as they are")
+        panel.errorbar(
+            kinds, table["null"], yerr=[table["null"] - low, high - table["null"]], fmt="_",
+            color="black", capsize=3, label="labels permuted",
+        )  # fmt: skip
+        none = "" if table["latents"].any() else ": none is found"
+        panel.set(xlabel="kinds in which a latent is found", title=name + none)
+        panel.title.set_fontsize("small")
+        panel.set_xticks(kinds[::2])
+    first = np.atleast_1d(axes)[0]
+    first.set(ylabel="latents", ylim=(-0.02 * max(first.get_ylim()[1], 1), None))
+    first.legend(fontsize="small")
+    return figure, pd.concat(parts, ignore_index=True)
 
 
 def select_figure(found: pd.DataFrame) -> Drawn:
