@@ -146,10 +146,9 @@ def latents_figure(panels: Mapping[str, Shared]) -> Drawn:
         )  # fmt: skip
         parts.append(table)
         panel.bar(kinds, table["latents"], color=house.BLUE, width=0.6, label="as they are")
-        panel.errorbar(
-            kinds, table["null"], yerr=[table["null"] - low, high - table["null"]], fmt="_",
-            color="black", capsize=3, label="labels permuted",
-        )  # fmt: skip
+        # A rare event's mean may lie beyond its quantiles, so this is no error bar.
+        panel.vlines(kinds, low, high, color="black", linewidth=1)
+        panel.plot(kinds, table["null"], "_", color="black", label="labels permuted")
         none = "" if table["latents"].any() else ": none is found"
         panel.set(xlabel="kinds in which a latent is found", title=name + none)
         panel.title.set_fontsize("small")
