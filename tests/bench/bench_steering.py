@@ -16,7 +16,7 @@ from valuegate.residual import capture
 from valuegate.scoring import prompt_rows
 from valuegate.steering import Above
 
-MODEL, LAYER, STRENGTHS, PROMPTS = "smollm2-135m-instruct", 15, 9, 20
+MODEL, LAYER, STRENGTHS, PROMPTS = "smollm2-135m-instruct", 15, 10, 60
 
 
 def whole(lm: models.LanguageModel, texts: list[str]) -> torch.Tensor:
