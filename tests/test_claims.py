@@ -357,4 +357,10 @@ def test_the_declarations_of_this_repository():
         entry.published is None or entry.published
         for entry in entries.values()
     )  # fmt: skip
-    assert {id.partition(".")[0] for id in entries} == {"misfire", "items", "veto", "worlds"}
+    assert {id.partition(".")[0] for id in entries} == {
+        "misfire",
+        "items",
+        "veto",
+        "refusal",
+        "worlds",
+    }

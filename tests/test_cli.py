@@ -198,8 +198,8 @@ def test_plan(run):
     assert (status, err) == (0, "")
     *lines, total = out.splitlines()
     by_label = {line.split()[0]: int(line.split()[1].replace(",", "")) for line in lines}
-    # Four prompts a pair, two scenarios of eight categories.
-    assert by_label["02_misfired_alignment/evidence/smollm2-135m-instruct"] == 4 * 2 * 8
+    # Four prompts a pair, a scenario of each of eight categories.
+    assert by_label["02_misfired_alignment/evidence/smollm2-135m-instruct"] == 4 * 8
     tokens = sum(int(line.split()[3].replace(",", "")) for line in lines)
     assert total.startswith(f"{tokens:,} of 171,400 tokens budgeted; about ")
 

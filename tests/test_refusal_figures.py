@@ -42,7 +42,8 @@ def test_latents_are_drawn_over_permuted_labels():
     figure, drawn = figures.latents_figure({"x": found, "y": nothing})
     assert drawn["latents"].tolist() == [4, 1, 0, 0]
     assert drawn["null"].tolist() == [1.5, 0, 0, 0]
-    assert [axis.get_title() for axis in figure.axes] == ["x", "y: none is found"]
+    titles = [axis.get_title(loc=plt.rcParams["axes.titlelocation"]) for axis in figure.axes]
+    assert titles == ["x", "y: none is found"]
     plt.close(figure)
 
 
