@@ -1,0 +1,155 @@
+"""Section 04's axis: which side a statement takes, on issues that it was not fitted on.
+
+Pure functions of residuals of statements at one layer and position. Sources: arXiv 2606.09735 (a
+probe for party); statements are matched by issue here, so that a side is no topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from valuegate import stats
+from valuegate.errors import ValueGateError
+
+Residual = Float[np.ndarray, "statement d_model"]
+Labels = Float[np.ndarray, " statement"]
+Fit = Callable[[Residual, Labels], Float[np.ndarray, " d_model"]]
+
+
+def check(rows: pd.DataFrame, side: str) -> None:
+    """Raise a ValueGateError where a side is missing, or an issue has one alone; it names them.
+
+    Args:
+        rows: issue, and the side of every statement.
+        side: its column.
+    """
+    sides = sorted(rows[side].unique())
+    if len(sides) != 2:
+        raise ValueGateError(f"an axis needs two sides, found: {', '.join(map(str, sides))}")
+    count = rows.groupby("issue")[side].nunique()
+    if (count < 2).any():
+        names = ", ".join(count.index[count < 2])
+        raise ValueGateError(f"issues with statements of one side alone: {names}; leave them out")
+
+
+def lda(residual: Residual, labels: Labels) -> Float[np.ndarray, " d_model"]:
+    """Return the unit axis of linear discriminant analysis with shrinkage (Ledoit and Wolf 2004).
+
+    From label 0 towards label 1.
+    """
+    found = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(residual, labels)
+    return _unit(found.coef_[0])
+
+
+def means(residual: Residual, labels: Labels) -> Float[np.ndarray, " d_model"]:
+    """Return the unit axis from the mean of label 0 to that of label 1."""
+    return _unit(residual[labels == 1].mean(0) - residual[labels == 0].mean(0))
+
+
+def logistic(residual: Residual, labels: Labels) -> Float[np.ndarray, " d_model"]:
+    """Return the unit axis of a logistic regression on standardised residuals, as published."""
+    spread = residual.std(0)
+    spread[spread < 1e-9] = 1.0
+    probe = LogisticRegression(C=0.01, max_iter=2000).fit((residual - residual.mean(0)) / spread,
+                                                          labels)  # fmt: skip
+    return _unit(probe.coef_[0] / spread)
+
+
+AXES: dict[str, Fit] = {"lda": lda, "means": means, "logistic": logistic}
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    length = float(np.linalg.norm(vector))
+    return vector / length if length > 1e-12 else np.zeros_like(vector)
+
+
+def held_out(
+    residual: Residual, labels: Labels, issues: Sequence[str], fit: Fit, folds: int = 4
+) -> Float[np.ndarray, " statement"]:
+    """Return each statement's place along an axis that was fitted on other issues.
+
+    Within a fold places are centred on its mean, so that folds can be pooled.
+
+    Args:
+        residual: of statements.
+        labels: 0 or 1.
+        issues: of each statement; whole issues are held out.
+        fit: of `AXES`.
+        folds: into which issues are divided, in their order of appearance, in turn.
+    """
+    names = {issue: n % folds for n, issue in enumerate(dict.fromkeys(issues))}
+    own = np.array([names[issue] for issue in issues])
+    found = np.empty(len(labels))
+    for fold in range(folds):
+        out = own == fold
+        if out.any():
+            along = residual[out] @ fit(residual[~out], labels[~out])
+            found[out] = along - along.mean()
+    return found
+
+
+def bag_of_words(
+    texts: Sequence[str], labels: Labels, issues: Sequence[str], folds: int = 4
+) -> Float[np.ndarray, " statement"]:
+    """Return the score of each statement by its words alone, in the same folds: no model."""
+    words = CountVectorizer(binary=True, ngram_range=(1, 2)).fit_transform(texts).toarray()
+
+    def fit(rows: Residual, sides: Labels) -> np.ndarray:
+        return LogisticRegression(max_iter=2000).fit(rows, sides).coef_[0]
+
+    return held_out(words.astype(float), labels, issues, fit, folds)
+
+
+def d_prime(
+    places: Float[np.ndarray, " statement"], labels: Labels, issues: Sequence[str], *, draws: int
+) -> stats.Interval:
+    """Return how far the sides lie apart, in pooled standard deviations; bootstrap over issues."""
+
+    def apart(frame: pd.DataFrame, weights: np.ndarray) -> float:
+        one, other = (weights * (frame["label"] == k).to_numpy() for k in (1, 0))
+        middle = [stats.weighted_mean(frame["place"], w) for w in (one, other)]
+        spread = [
+            stats.weighted_mean((frame["place"] - m) ** 2, w)
+            for m, w in zip(middle, (one, other), strict=True)
+        ]
+        return (middle[0] - middle[1]) / np.sqrt(np.mean(spread))
+
+    frame = pd.DataFrame({"place": places, "label": labels, "issue": list(issues)})
+    return stats.cluster_bootstrap(apart, frame, "issue", draws=draws)
+
+
+def reliability(
+    residual: Residual,
+    labels: Labels,
+    issues: Sequence[str],
+    fit: Fit,
+    *,
+    draws: int,
+    seed: int = 0,
+) -> float:
+    """Return the cosine of axes fitted on random halves of the issues, for all of them.
+
+    Carried from halves to the whole by the formula of Spearman and Brown; nan where it is not
+    above 0.
+    """
+    rng = np.random.default_rng(seed)
+    names = list(dict.fromkeys(issues))
+    own = np.asarray(issues)
+    found = []
+    for _ in range(draws):
+        first = np.isin(own, rng.permutation(names)[: len(names) // 2])
+        found.append(fit(residual[first], labels[first]) @ fit(residual[~first], labels[~first]))
+    half = float(np.mean(found))
+    return 2 * half / (1 + half) if half > 0 else float("nan")
+
+
+def disattenuated(cosine: float, *reliabilities: float) -> float:
+    """Return the cosine of two axes without what noise in either takes from it."""
+    return cosine / float(np.sqrt(np.prod(reliabilities)))

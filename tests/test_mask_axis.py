@@ -1,0 +1,70 @@
+"""Axes of planted sides: found on issues that they were not fitted on, or told to be absent."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from valuegate import mask_axis as axis
+from valuegate.errors import ValueGateError
+
+
+def planted(gap, issues=12, each=6, width=40, seed=0):
+    """Return statements whose side lies along the first dimension and whose issue anywhere."""
+    rng = np.random.default_rng(seed)
+    names = np.repeat([f"issue {n}" for n in range(issues)], 2 * each)
+    labels = np.tile(np.repeat([0.0, 1.0], each), issues)
+    topic = np.repeat(3 * rng.normal(size=(issues, width)), 2 * each, axis=0)
+    residual = topic + rng.normal(size=(len(names), width))
+    residual[:, 0] += gap * labels
+    return residual, labels, list(names)
+
+
+@pytest.mark.parametrize("name", axis.AXES)
+def test_a_side_is_read_on_other_issues(name):
+    residual, labels, issues = planted(4.0)
+    fit = axis.AXES[name]
+    found = fit(residual, labels)
+    assert np.linalg.norm(found) == pytest.approx(1)
+    assert found[0] > 0.5  # towards label 1
+    places = axis.held_out(residual, labels, issues, fit)
+    assert axis.d_prime(places, labels, issues, draws=50).low > 1
+    nothing = axis.held_out(*planted(0.0), fit)
+    interval = axis.d_prime(nothing, labels, issues, draws=200)
+    assert interval.low < 0 < interval.high or abs(interval.estimate) < 0.4
+
+
+def test_shrinkage_does_better_than_means_where_issues_are_loud():
+    residual, labels, issues = planted(2.0, issues=6, width=80)
+    one, other = (axis.AXES[n](residual, labels)[0] for n in ("lda", "means"))
+    assert one > 0.3
+    assert other > 0.3
+
+
+def test_words_tell_a_side_that_is_said_and_none_that_is_not():
+    issues = [f"i{n}" for n in range(8) for _ in range(4)]
+    labels = np.tile([0.0, 0.0, 1.0, 1.0], 8)
+    said = [
+        f"topic {i} {'more' if k else 'less'} of it" for i, k in zip(issues, labels, strict=True)
+    ]
+    places = axis.bag_of_words(said, labels, issues)
+    assert (places[labels == 1] > 0).all()
+    assert (places[labels == 0] < 0).all()
+    same = axis.bag_of_words([f"topic {i} of it" for i in issues], labels, issues)
+    assert np.ptp(same) == pytest.approx(0)
+
+
+def test_reliability_and_what_noise_takes():
+    loud = planted(20.0, issues=16)
+    assert axis.reliability(*loud, axis.means, draws=10) > 0.95
+    faint = planted(1.0, issues=16)
+    assert axis.reliability(*faint, axis.means, draws=10) < 0.8
+    assert axis.disattenuated(0.4, 0.5, 0.5) == pytest.approx(0.8)
+
+
+def test_sides_that_are_missing_are_named():
+    rows = pd.DataFrame({"issue": ["a", "a", "b"], "side": ["left", "right", "left"]})
+    with pytest.raises(ValueGateError, match="one side alone: b; leave them out"):
+        axis.check(rows, "side")
+    axis.check(rows[rows["issue"] == "a"], "side")
+    with pytest.raises(ValueGateError, match="needs two sides, found: left"):
+        axis.check(rows[rows["side"] == "left"], "side")
