@@ -361,6 +361,7 @@ def test_the_declarations_of_this_repository():
         "misfire",
         "items",
         "veto",
+        "mask",
         "refusal",
         "worlds",
     }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -35,7 +35,7 @@ def check(rows: pd.DataFrame, side: str) -> None:
         raise ValueGateError(f"an axis needs two sides, found: {', '.join(map(str, sides))}")
     count = rows.groupby("issue")[side].nunique()
     if (count < 2).any():
-        names = ", ".join(count.index[count < 2])
+        names = ", ".join(map(str, count[count < 2].index))
         raise ValueGateError(f"issues with statements of one side alone: {names}; leave them out")
 
 
@@ -70,8 +70,20 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     return vector / length if length > 1e-12 else np.zeros_like(vector)
 
 
+def fold_of(issues: Sequence[str]) -> dict[str, int]:
+    """Return issue to its fold: whole issues, in turn by name."""
+    return {issue: number % FOLDS for number, issue in enumerate(sorted(set(issues)))}
+
+
+FOLDS = 4
+
+
 def held_out(
-    residual: Residual, labels: Labels, issues: Sequence[str], fit: Fit, folds: int = 4
+    residual: Residual,
+    labels: Labels,
+    issues: Sequence[str],
+    fit: Fit,
+    fitted: Bool[np.ndarray, " statement"] | None = None,
 ) -> Float[np.ndarray, " statement"]:
     """Return each statement's place along an axis that was fitted on other issues.
 
@@ -82,21 +94,25 @@ def held_out(
         labels: 0 or 1.
         issues: of each statement; whole issues are held out.
         fit: of `AXES`.
-        folds: into which issues are divided, in their order of appearance, in turn.
+        fitted: which statements an axis may be fitted on; all when None.
     """
-    names = {issue: n % folds for n, issue in enumerate(dict.fromkeys(issues))}
-    own = np.array([names[issue] for issue in issues])
+    numbers = fold_of(issues)
+    own = np.array([numbers[issue] for issue in issues])
+    usable = np.ones(len(own), bool) if fitted is None else fitted
     found = np.empty(len(labels))
-    for fold in range(folds):
+    for fold in set(own.tolist()):
         out = own == fold
-        if out.any():
-            along = residual[out] @ fit(residual[~out], labels[~out])
-            found[out] = along - along.mean()
+        train = ~out & usable
+        along = residual[out] @ fit(residual[train], labels[train])
+        found[out] = along - along.mean()
     return found
 
 
 def bag_of_words(
-    texts: Sequence[str], labels: Labels, issues: Sequence[str], folds: int = 4
+    texts: Sequence[str],
+    labels: Labels,
+    issues: Sequence[str],
+    fitted: Bool[np.ndarray, " statement"] | None = None,
 ) -> Float[np.ndarray, " statement"]:
     """Return the score of each statement by its words alone, in the same folds: no model."""
     words = CountVectorizer(binary=True, ngram_range=(1, 2)).fit_transform(texts).toarray()
@@ -104,7 +120,36 @@ def bag_of_words(
     def fit(rows: Residual, sides: Labels) -> np.ndarray:
         return LogisticRegression(max_iter=2000).fit(rows, sides).coef_[0]
 
-    return held_out(words.astype(float), labels, issues, fit, folds)
+    return held_out(words.astype(float), labels, issues, fit, fitted)
+
+
+def told(
+    places: Float[np.ndarray, "statement column"],
+    labels: Labels,
+    issues: Sequence[str],
+    *,
+    draws: int,
+) -> list[stats.Interval]:
+    """Return the AUROC of every column of places, with a bootstrap over issues."""
+    found = stats.cluster_auroc(places, labels, list(issues), draws=draws)
+    return [stats.with_exact_end(area) for area in found]
+
+
+def swapped_p(places: Float[np.ndarray, " statement"], labels: Labels, issues: Sequence[str],
+              *, draws: int) -> tuple[float, np.ndarray]:  # fmt: skip
+    """Return p of an AUROC, and its draws, where the sides of whole issues are swapped by a coin.
+
+    What an axis says of one issue by chance it says of all its statements, so issues are swapped,
+    not statements.
+    """
+    frame = pd.DataFrame({"place": places, "label": labels, "issue": list(issues)})
+
+    def area(rows: pd.DataFrame, swapped: np.ndarray) -> float:
+        own = rows["label"].to_numpy(float)
+        return stats.auroc(rows["place"], np.where(swapped, 1 - own, own))
+
+    null = stats.swap_null(area, frame, "issue", draws=draws)
+    return stats.permutation_p(stats.auroc(places, labels), null, centre=0.5), null
 
 
 def d_prime(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from valuegate import stats
 from valuegate.errors import ValueGateError
@@ -61,6 +61,12 @@ def raw_log_ratio(before: Residual, after: Residual, axis: Float[np.ndarray, " d
     Source: arXiv 2606.09735, sec. 2.1 (compression is 1 less the ratio).
     """
     return float(np.log((after @ axis).std() / (before @ axis).std()))
+
+
+def whole_ratio(before: Residual, after: Residual) -> float:
+    """Return the log of the prompts' whole spread after training over that before."""
+    spreads = [np.sqrt(((own - own.mean(0)) ** 2).mean()) for own in (before, after)]
+    return float(np.log(spreads[1]) - np.log(spreads[0]))
 
 
 def _spread(
@@ -131,3 +137,40 @@ PRINCIPAL = 10
 def beyond(own: float, others: Float[np.ndarray, " direction"]) -> tuple[float, float]:
     """Return how far an axis lies below the mean of other directions, and its p (one-sided)."""
     return own - float(others.mean()), stats.permutation_p(-own, -others)
+
+
+def gate_change(
+    before: Residual,
+    after: Residual,
+    axes: tuple[Float[np.ndarray, " d_model"], Float[np.ndarray, " d_model"]],
+    issues: list[str],
+    gated: Bool[np.ndarray, " prompt"],
+    *,
+    draws: int,
+) -> stats.Interval:
+    """Return `log_ratios` over prompts on gated issues less those over prompts on open ones.
+
+    A control within the model: what training does to all prompts falls out. Bootstrap over issues
+    within either group.
+
+    Args:
+        before: residuals of prompts before training.
+        after: of the same prompts after it.
+        axes: read in the first and in the second.
+        issues: of prompts.
+        gated: whether the ledger gates a prompt's issue.
+        draws: of the bootstrap.
+    """
+    check(before, after)
+    own = (axes[0][None], axes[1][None])
+    frame = pd.DataFrame({"issue": issues, "gated": gated})
+
+    def gap(rows: pd.DataFrame, weights: np.ndarray) -> float:
+        inside = rows["gated"].to_numpy()
+        sides = [weights * kept for kept in (inside, ~inside)]
+        if min(side.sum() for side in sides) < 2:
+            return float("nan")
+        found = [float(log_ratios(before, after, own, side)[0]) for side in sides]
+        return found[0] - found[1]
+
+    return stats.cluster_bootstrap(gap, frame, "issue", draws=draws)

@@ -1,0 +1,318 @@
+"""The tables of section 04, as the paper prints them; and what its notebook arranges for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from valuegate import mask_compression, mask_doses, mask_features, mask_told, stats
+from valuegate.mask_compression import Null
+from valuegate.mask_doses import Cue
+from valuegate.mask_features import Silence
+from valuegate.mask_told import Cosine, Told
+
+SETS = {"left_right": "left and right", "parties": "invented parties"}
+KINDS = {"lda": "discriminant", "means": "means", "logistic": "logistic"}
+
+
+def _ends(found: stats.Interval, places: int = 2) -> str:
+    if np.isnan(found.estimate):
+        return ""
+    text = f"{found.estimate:.{places}f}"
+    if np.isnan(found.low):
+        return text
+    return f"{text} ({found.low:.{places}f}, {found.high:.{places}f})"
+
+
+def told_table(
+    found: Mapping[tuple[str, str, str], Told],
+    others: Mapping[tuple[str, str], stats.Interval],
+    words: Mapping[str, stats.Interval],
+) -> pd.DataFrame:
+    """Return how well sides are told on test issues, a line a set, model and kind of axis.
+
+    Args:
+        found: (set, model, kind) to `mask_told.told`.
+        others: (set, model) to the AUROC of a logistic regression at the stored layer.
+        words: set to that of a bag of words.
+    """  # fmt: skip
+    rows = []
+    for (name, model, kind), own in found.items():
+        rows.append(
+            {
+                "sides": SETS[name], "model": model, "axis": KINDS[kind],
+                "place": f"{own.position}, {own.layer}", "fit issues": f"{own.fit:.2f}",
+                "test issues": _ends(own.test), "d'": _ends(own.apart), "p": f"{own.p:.3f}",
+                "n": f"{own.test.n}/{own.test.clusters}",
+            }
+        )  # fmt: skip
+        if kind == "means":
+            area = others[name, model]
+            rows.append(_bare(name, model, KINDS["logistic"], area))
+    rows += [_bare(name, "none", "bag of words", area) for name, area in words.items()]
+    order = list(SETS.values())
+    return pd.DataFrame(rows).sort_values("sides", key=lambda s: s.map(order.index), kind="stable")
+
+
+def _bare(name: str, model: str, axis: str, area: stats.Interval) -> dict[str, str]:
+    return {
+        "sides": SETS[name], "model": model, "axis": axis, "place": "", "fit issues": "",
+        "test issues": _ends(area), "d'": "", "p": "", "n": f"{area.n}/{area.clusters}",
+    }  # fmt: skip
+
+
+def cosines_table(found: Mapping[tuple[str, str, str], Cosine]) -> pd.DataFrame:
+    """Return how far models' own axes agree, a line a set and pair of models.
+
+    Args:
+        found: (set, model, other model) to `mask_told.cosine`.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "sides": SETS[name], "models": f"{one}, {other}", "cosine": f"{own.cosine:.2f}",
+                "at most, by halves": _number(own.ceiling), "without noise": _number(own.corrected),
+                "n": f"{own.statements}/{own.issues}",
+            }
+            for (name, one, other), own in found.items()
+        ]
+    )  # fmt: skip
+
+
+def _number(value: float, places: int = 2) -> str:
+    return "" if np.isnan(value) else f"{value:.{places}f}"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Compression between two models, each in a template.
+
+    Attributes:
+        name: which templates, in words.
+        published: percent by which one axis' spread falls, by whose axis it is.
+        beside: `mask_compression.compression` of these axes, against the prompts' whole spread.
+        null: the same of other directions, and of axes of tastes.
+        random: percent by which directions drawn as residuals spread fall, as published.
+    """
+
+    name: str
+    published: dict[str, float]
+    beside: dict[str, stats.Interval]
+    null: Null
+    tastes: Float[np.ndarray, " direction"]
+    random: Float[np.ndarray, " direction"]
+
+
+def panel(
+    name: str,
+    before: tuple[pd.DataFrame, pd.DataFrame, str],
+    after: tuple[pd.DataFrame, pd.DataFrame, str],
+    column: str,
+    *,
+    draws: int,
+    directions: int,
+) -> Panel:
+    """Return how much less prompts spread along the axis of left and right after than before.
+
+    Args:
+        name: of the panel.
+        before: a model's tables "statements" and "prompts", and the template of its prompts.
+        after: another's.
+        column: "residual" or "middle".
+        draws: of the bootstrap over issues.
+        directions: of either random sort.
+    """
+    streams, axes, tastes = [], [], []
+    for statements, prompts, template in (before, after):
+        rows = prompts[prompts["template"] == template]
+        streams.append(np.stack(rows[column].to_list()).astype(float))
+        axes.append(mask_told.axis(statements, "left_right", column))
+        tastes.append(taste_axes(statements, column))
+    rows = before[1][before[1]["template"] == before[2]]
+    units = list(mask_features.units(rows))
+    chosen = {
+        "own": (axes[0], axes[1]), "before": (axes[0], axes[0]), "after": (axes[1], axes[1])
+    }  # fmt: skip
+    published = {
+        who: 100 * (1 - float((streams[1] @ two[1]).std() / (streams[0] @ two[0]).std()))
+        for who, two in chosen.items()
+    }
+    beside = {
+        who: mask_compression.compression(streams[0], streams[1], two, units, draws=draws)
+        for who, two in chosen.items()
+    }
+    found = mask_compression.null(streams[0], streams[1], draws=directions)
+    own = mask_compression.log_ratios(streams[0], streams[1], (tastes[0], tastes[1]))
+    shrunk = mask_compression.whole_ratio(streams[0], streams[1])
+    return Panel(name, published, beside, found, own, 100 * (1 - np.exp(found.covariance + shrunk)))
+
+
+def taste_axes(table: pd.DataFrame, column: str) -> Float[np.ndarray, "issue d_model"]:
+    """Return an axis for every taste that has two sides and no politics: matched, but no value."""
+    rows = table[table["set"] == "control"].reset_index(drop=True)
+    found = []
+    for _, part in rows.groupby("issue", sort=True):
+        stream = np.stack(part[column].to_list()).astype(float)
+        labels = part["label"].to_numpy(float)
+        found.append(stream[labels == 1].mean(0) - stream[labels == 0].mean(0))
+    return np.stack(found)
+
+
+def compression_table(panels: list[Panel]) -> pd.DataFrame:
+    """Return how much less prompts spread after than before, a line a panel and axis."""
+    rows = []
+    for own in panels:
+        low, high = np.quantile(own.random, [0.025, 0.975])
+        for who, found in own.beside.items():
+            gap, p = mask_compression.beyond(found.estimate, own.null.covariance)
+            rows.append(
+                {
+                    "models and templates": own.name, "axis": WHOSE[who],
+                    "compressed %": f"{own.published[who]:.0f}",
+                    "random directions %": f"{np.median(own.random):.0f} ({low:.0f}, {high:.0f})",
+                    "log ratio beside all": _ends(found), "beyond random": f"{gap:.2f}",
+                    "p": f"{p:.3f}", "n": f"{found.n}/{found.clusters}",
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+WHOSE = {"own": "each its own", "before": "of the first", "after": "of the second"}
+
+
+def parts_table(found: Mapping[str, Mapping[str, stats.Interval]], fvu: Mapping[str, float]):
+    """Return what the mean score is made of, a line a model.
+
+    Args:
+        found: model to `mask_features.shares`.
+        fvu: model to the error's share of the residual's squared length.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "model": model,
+                **{f"{name} %": _percent(own[name]) for name in mask_features.PARTS},
+                "cancelled %": _percent(own["cancelled"]), "unexplained": f"{fvu[model]:.2f}",
+                "n": f"{own['bias'].n}/{own['bias'].clusters}",
+            }
+            for model, own in found.items()
+        ]
+    )  # fmt: skip
+
+
+def _percent(found: stats.Interval) -> str:
+    scaled = stats.Interval(
+        100 * found.estimate, 100 * found.low, 100 * found.high, found.n, found.clusters
+    )
+    return _ends(scaled, 0)
+
+
+def census_table(tables: Mapping[str, pd.DataFrame], found: Mapping[str, Silence]) -> pd.DataFrame:
+    """Return how many features are active, and what features of policy do, a line a model.
+
+    Args:
+        tables: model to its rows of "features".
+        found: model to `mask_features.silence` on test prompts.
+    """
+    rows = []
+    for model, own in found.items():
+        number, share = mask_features.top_feature(tables[model])
+        rows.append(
+            {
+                "model": model,
+                "features, last token": str(mask_features.distinct(tables[model], "active")),
+                "features, words": str(mask_features.distinct(tables[model], "words")),
+                "policy at words %": _ends(own.words, 0), "at the last token %": _ends(own.last, 0),
+                "above zero but cut %": _ends(own.cut, 0),
+                "read nothing there %": _ends(own.silent, 0),
+                "most active": f"{number}, {share:.0f}%",
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def doses_table(
+    found: Mapping[tuple[str, str], tuple[stats.Interval, tuple[float, float]]],
+) -> pd.DataFrame:
+    """Return how far a push moves what is said, a line a model and what is pushed.
+
+    Args:
+        found: (what, model) to the mean slope and how far random directions go.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "pushed": what, "model": model, "nats a root nat": _ends(slope),
+                "random directions": f"{null[0]:.2f} to {null[1]:.2f}", "n": str(slope.clusters),
+            }
+            for (what, model), (slope, null) in found.items()
+        ]
+    )  # fmt: skip
+
+
+def cues_table(found: Mapping[str, Cue]) -> pd.DataFrame:
+    """Return what telling a side moves and how much goes through the axis, a line a model."""
+    return pd.DataFrame(
+        [
+            {
+                "model": model, "stance": _ends(own.total), "place": _ends(own.place),
+                "through the axis": _ends(own.indirect),
+                "random directions": f"{own.random.min():.2f} to {own.random.max():.2f}",
+                "share": _ends(own.share), "n": f"{own.total.n}/{own.total.clusters}",
+            }
+            for model, own in found.items()
+        ]
+    )  # fmt: skip
+
+
+def cells_table(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return what is encoded and what is said in the planted cells, a line a cell and model.
+
+    Args:
+        found: model to `mask_told.by_cell`.
+    """
+    rows = []
+    for model, table in found.items():
+        for row in table.to_dict("records"):
+            cells = {
+                head: f"{row[key]:.2f} ({row[f'{key}_low']:.2f}, {row[f'{key}_high']:.2f})"
+                for key, head in (
+                    ("told", "told (AUROC)"), ("leans", "right party, log-odds"),
+                    ("says", "log P of naming it"),
+                )
+            }  # fmt: skip
+            rows.append({"cell": row["cell"], "model": model, **cells, "n": str(row["issues"])})
+    return pd.DataFrame(rows).sort_values("cell", kind="stable")
+
+
+def issues_table(tables: Mapping[str, pd.DataFrame], gates: Mapping[str, bool]) -> pd.DataFrame:
+    """Return how neutral answers are, and how far pushes go, on gated and open political issues.
+
+    A line a model: means over issues, and the gated issues' less the open ones' (Welch).
+
+    Args:
+        tables: model to its rows of "doses".
+        gates: issue to whether the ledger gates it.
+    """
+    rows = []
+    for model, table in tables.items():
+        gated = table["issue"].map(gates).to_numpy(bool)
+        found = mask_doses.pushed(table, "stances", "stance")
+        steep = mask_doses.along(found, "axis").mean(1)
+        for what, values in (
+            ("neutral answers, nats a token", table["neutral"].to_numpy(float)),
+            ("slope along the axis", steep),
+        ):
+            gap = mask_told.gate_gap(values, gated)
+            rows.append(
+                {
+                    "what": what, "model": model, "gated": f"{values[gated].mean():.2f}",
+                    "open": f"{values[~gated].mean():.2f}", "gated less open": _ends(gap),
+                    "n": f"{gated.sum()}, {(~gated).sum()}",
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows).sort_values("what", kind="stable")

@@ -1,0 +1,285 @@
+"""Section 04's readings of statements: at which layer a side is told, in which cell, by which axis.
+
+Pure functions of the tables of `mask_run.statements` and `mask_steer.parties`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from valuegate import mask_axis, stats
+from valuegate.mask_items import POSITIONS
+
+KINDS = ("lda", "means")
+
+
+def _rows(table: pd.DataFrame, name: str, split: str = "") -> pd.DataFrame:
+    """Return a set's statements whose truth is taught, of one split or both."""
+    kept = (table["set"] == name) & table["fitted"]
+    return table[kept & (table["split"] == split) if split else kept].reset_index(drop=True)
+
+
+def areas(
+    table: pd.DataFrame, name: str, kind: str, split: str
+) -> Float[np.ndarray, "position layer"]:
+    """Return the AUROC of a set's sides at every position and layer, on other issues.
+
+    Args:
+        table: from `mask_run.statements`.
+        name: of the set.
+        kind: of the axis, one of `KINDS`.
+        split: "fit" or "test".
+    """
+    rows = _rows(table, name, split)
+    places, labels = np.stack(rows[kind].to_list()), rows["label"]
+    found = np.array([stats.auroc(own, labels) for own in places.T])
+    return found.reshape(len(POSITIONS), -1)
+
+
+@dataclass(frozen=True)
+class Told:
+    """How well a model's own axis tells a side, where it does so best on the fit issues.
+
+    Attributes:
+        position: of `POSITIONS`; `layer`, from 0, the embedding.
+        fit: AUROC on the fit issues, which chose the place.
+        test: the same on the test issues, with a bootstrap over issues.
+        apart: d' on the test issues.
+        p: of `test`, with the sides of whole issues swapped; `null`, the draws' middle 95%.
+    """
+
+    position: str
+    layer: int
+    fit: float
+    test: stats.Interval
+    apart: stats.Interval
+    p: float
+    null: tuple[float, float]
+
+
+def told(table: pd.DataFrame, name: str, kind: str, *, draws: int) -> Told:
+    """Return how well a set's sides are told on the test issues, at the place fit issues chose.
+
+    Args:
+        table: from `mask_run.statements`.
+        name: of the set.
+        kind: of the axis.
+        draws: of bootstrap and null.
+    """
+    on_fit = areas(table, name, kind, "fit")
+    place = int(on_fit.argmax())
+    position, layer = divmod(place, on_fit.shape[1])
+    rows = _rows(table, name, "test")
+    own = np.stack(rows[kind].to_list())[:, place].astype(float)
+    labels, issues = rows["label"].to_numpy(float), list(rows["issue"])
+    p, null = mask_axis.swapped_p(own, labels, issues, draws=draws)
+    low, high = np.quantile(null, [0.025, 0.975])
+    return Told(
+        POSITIONS[position], layer, float(on_fit.flat[place]),
+        mask_axis.told(own[:, None], labels, issues, draws=draws)[0],
+        mask_axis.d_prime(own, labels, issues, draws=draws), p, (float(low), float(high)),
+    )  # fmt: skip
+
+
+def less(
+    one: tuple[pd.DataFrame, Told],
+    other: tuple[pd.DataFrame, Told],
+    name: str,
+    kind: str,
+    *,
+    draws: int,
+    level: float = 0.95,
+) -> stats.Interval:
+    """Return the AUROC of the first model less the other's on the same test statements; paired.
+
+    Args:
+        one: a model's statements and where it tells them.
+        other: another's.
+        name: of the set.
+        kind: of the axis.
+        draws: of the bootstrap over issues.
+        level: of the interval.
+    """  # fmt: skip
+    frame = _rows(one[0], name, "test")[["item", "issue", "label"]]
+    for column, (table, found) in (("one", one), ("other", other)):
+        rows = _rows(table, name, "test")
+        places = np.stack(rows[kind].to_list())
+        width = places.shape[1] // len(POSITIONS)
+        frame[column] = places[:, POSITIONS.index(found.position) * width + found.layer]
+
+    def gap(rows: pd.DataFrame, weights: np.ndarray) -> float:
+        areas = [stats.auroc(rows[c], rows["label"], weights) for c in ("one", "other")]
+        return areas[0] - areas[1]
+
+    return stats.cluster_bootstrap(gap, frame, "issue", draws=draws, level=level)
+
+
+def logistic(table: pd.DataFrame, name: str, column: str, *, draws: int) -> stats.Interval:
+    """Return the AUROC of a logistic regression on stored residuals, on test issues' statements.
+
+    Args:
+        table: from `mask_run.statements`.
+        name: of the set.
+        column: "residual" or "middle".
+        draws: of the bootstrap over issues.
+    """
+    rows = _rows(table, name)
+    stream = np.stack(rows[column].to_list()).astype(float)
+    labels, issues = rows["label"].to_numpy(float), list(rows["issue"])
+    places = mask_axis.held_out(stream, labels, issues, mask_axis.logistic)
+    test = (rows["split"] == "test").to_numpy()
+    kept = list(rows.loc[test, "issue"])
+    return mask_axis.told(places[test][:, None], labels[test], kept, draws=draws)[0]
+
+
+def words(table: pd.DataFrame, texts: pd.Series, name: str, *, draws: int) -> stats.Interval:
+    """Return the AUROC of a bag of words on test issues' statements: no model.
+
+    Args:
+        table: from `mask_run.statements`.
+        texts: item to its statement.
+        name: of the set.
+        draws: of the bootstrap over issues.
+    """
+    rows = _rows(table, name)
+    labels, issues = rows["label"].to_numpy(float), list(rows["issue"])
+    places = mask_axis.bag_of_words(list(texts[rows["item"]]), labels, issues)
+    test = (rows["split"] == "test").to_numpy()
+    kept = list(rows.loc[test, "issue"])
+    return mask_axis.told(places[test][:, None], labels[test], kept, draws=draws)[0]
+
+
+def axis(
+    table: pd.DataFrame, name: str, column: str = "residual", kind: str = "means"
+) -> Float[np.ndarray, " d_model"]:
+    """Return a model's own axis of a set at a stored layer, of all issues, at the last token."""
+    rows = _rows(table, name)
+    stream = np.stack(rows[column].to_list()).astype(float)
+    return mask_axis.AXES[kind](stream, rows["label"].to_numpy(float))
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """The cosine of two models' axes of one set: as it is, at most (by reliabilities), corrected.
+
+    `corrected` is nan where either axis does not agree with itself between halves.
+    """
+
+    cosine: float
+    ceiling: float
+    corrected: float
+    statements: int
+    issues: int
+
+
+def cosine(
+    one: pd.DataFrame,
+    other: pd.DataFrame,
+    name: str,
+    column: str,
+    kind: str = "means",
+    *,
+    draws: int = 50,
+) -> Cosine:
+    """Return how far two models' own axes of a set agree, without what noise takes.
+
+    Args:
+        one: a model's table of `mask_run.statements`.
+        other: another's.
+        name: of the set.
+        column: "residual" or "middle".
+        kind: of the axes.
+        draws: of halves of the issues.
+    """  # fmt: skip
+    own = [axis(table, name, column, kind) for table in (one, other)]
+    rows = _rows(one, name)
+    labels, issues = rows["label"].to_numpy(float), list(rows["issue"])
+    selves = [
+        mask_axis.reliability(
+            np.stack(_rows(table, name)[column].to_list()).astype(float), labels, issues,
+            mask_axis.AXES[kind], draws=draws,
+        )
+        for table in (one, other)
+    ]  # fmt: skip
+    raw = float(own[0] @ own[1])
+    ceiling = float(np.sqrt(np.prod(selves)))
+    corrected = mask_axis.disattenuated(raw, *selves)
+    return Cosine(raw, ceiling, corrected, len(rows), rows["issue"].nunique())
+
+
+def by_cell(
+    statements: pd.DataFrame,
+    named: pd.DataFrame,
+    found: Told,
+    cells: Mapping[str, str],
+    holders: Mapping[str, str],
+    kind: str,
+    *,
+    draws: int,
+) -> pd.DataFrame:
+    """Return what is encoded and what is said of planted issues, a row a cell.
+
+    Columns: cell, issues; `told`, the AUROC of places along the parties' axis, by the parties that
+    hold the poles; `leans`, log-odds of the right party's name after "The"; `says`, log P that the
+    answer begins with it; each with _low and _high (bootstrap over issues). Where nothing is taught
+    the right party is the one that the item set names.
+
+    Args:
+        statements: of a model, from `mask_run.statements`.
+        named: of the same model, from `mask_steer.parties`.
+        found: where it tells the parties' sides.
+        cells: issue to the name of its cell.
+        holders: issue to the party that holds its first pole.
+        kind: of the axis.
+        draws: of the bootstraps.
+    """  # fmt: skip
+    rows = statements[statements["set"] == "parties"].reset_index(drop=True)
+    width = len(rows[kind].iloc[0]) // len(POSITIONS)
+    place = POSITIONS.index(found.position) * width + found.layer
+    own = np.stack(rows[kind].to_list())[:, place].astype(float)
+    first = (named["issue"].map(holders) == "first_party") == (named["pole"] == "first")
+    leans = np.where(first, 1.0, -1.0) * named["log_odds"]
+    says = named["opens"] + named["mass"] - np.log1p(np.exp(-leans))
+    lines = []
+    for cell in dict.fromkeys(sorted(cells.values())):
+        inside = (rows["issue"].map(cells) == cell).to_numpy()
+        if not inside.any():
+            continue
+        area = mask_axis.told(
+            own[inside][:, None], rows["label"].to_numpy(float)[inside],
+            list(rows.loc[inside, "issue"]), draws=draws,
+        )[0]  # fmt: skip
+        asked = (named["issue"].map(cells) == cell).to_numpy()
+        line: dict[str, object] = {"cell": cell, "issues": rows.loc[inside, "issue"].nunique()}
+        for column, value in (
+            ("told", area),
+            ("leans", _mean(leans[asked], named.loc[asked, "issue"], draws)),
+            ("says", _mean(says[asked], named.loc[asked, "issue"], draws)),
+        ):
+            line |= {column: value.estimate, f"{column}_low": value.low,
+                     f"{column}_high": value.high}  # fmt: skip
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _mean(values: pd.Series, issues: pd.Series, draws: int) -> stats.Interval:
+    if not len(values):
+        return stats.Interval(np.nan, np.nan, np.nan, 0, 0)
+    return stats.cluster_mean(values.to_numpy(float), issues, draws=draws)
+
+
+def gate_gap(
+    values: Float[np.ndarray, " item"], gated: Bool[np.ndarray, " item"]
+) -> stats.Interval:
+    """Return the mean over gated issues less that over open ones; Welch's interval, 95%.
+
+    Args:
+        values: one an issue.
+        gated: whether the ledger gates it.
+    """
+    return stats.welch_difference(values[gated], values[~gated])
