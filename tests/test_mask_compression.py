@@ -22,7 +22,10 @@ AXIS = np.eye(WIDTH)[0]
 
 def test_an_axis_that_shrinks_as_all_do_is_not_compressed():
     before, after = streams(all_of_it=0.3)
-    assert mask.raw_log_ratio(before, after, AXIS) == pytest.approx(np.log(0.3))
+    units = [str(n) for n in range(400)]
+    fallen = mask.published(before, after, (AXIS, AXIS), units, draws=20)
+    assert fallen.estimate == pytest.approx(70)
+    assert mask.whole_ratio(before, after) == pytest.approx(np.log(0.3))
     found = mask.compression(before, after, (AXIS, AXIS), [str(n) for n in range(400)], draws=50)
     assert found.estimate == pytest.approx(0, abs=1e-9)
 
@@ -63,3 +66,16 @@ def test_other_prompts_are_refused():
     before, after = streams()
     with pytest.raises(ValueGateError, match="the same prompts in models of one width"):
         mask.null(before, after[:-1], draws=5)
+
+
+def test_a_gate_that_compresses_is_told_from_training_that_does():
+    rng = np.random.default_rng(0)
+    before = rng.normal(size=(240, WIDTH))
+    issues = [f"issue {n % 12}" for n in range(240)]
+    gated = np.array([n % 12 < 6 for n in range(240)])
+    after = 0.5 * before
+    none = mask.gate_change(before, after, (AXIS, AXIS), issues, gated, draws=50)
+    assert none.estimate == pytest.approx(0, abs=1e-9)
+    after[gated, 0] *= 0.2
+    some = mask.gate_change(before, after, (AXIS, AXIS), issues, gated, draws=50)
+    assert some.high < -0.5

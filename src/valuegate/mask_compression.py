@@ -55,12 +55,35 @@ def log_ratios(
     return np.log(both[1]) - np.log(both[0])
 
 
-def raw_log_ratio(before: Residual, after: Residual, axis: Float[np.ndarray, " d_model"]) -> float:
-    """Return the log of the published ratio: of standard deviations along one axis, nothing else.
+def published(
+    before: Residual,
+    after: Residual,
+    axes: tuple[Float[np.ndarray, " d_model"], Float[np.ndarray, " d_model"]],
+    clusters: list[str],
+    *,
+    draws: int,
+) -> stats.Interval:
+    """Return by how many percent the standard deviation along an axis falls, and nothing beside it.
 
-    Source: arXiv 2606.09735, sec. 2.1 (compression is 1 less the ratio).
+    Source: arXiv 2606.09735, sec. 2.1 (there without an interval).
+
+    Args:
+        before: residuals of prompts before training.
+        after: of the same prompts after it.
+        axes: of length 1, read in the first and in the second.
+        clusters: of prompts, for the bootstrap.
+        draws: of the bootstrap.
     """
-    return float(np.log((after @ axis).std() / (before @ axis).std()))
+    check(before, after)
+    places = [stream @ own for stream, own in zip((before, after), axes, strict=True)]
+
+    def statistic(_: pd.DataFrame, weights: np.ndarray) -> float:
+        w = weights / weights.sum()
+        spreads = [np.sqrt(w @ (own - w @ own) ** 2) for own in places]
+        return float(100 * (1 - spreads[1] / spreads[0]))
+
+    frame = pd.DataFrame({"cluster": clusters})
+    return stats.cluster_bootstrap(statistic, frame, "cluster", draws=draws)
 
 
 def whole_ratio(before: Residual, after: Residual) -> float:

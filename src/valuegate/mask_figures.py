@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from valuegate import house, mask_doses, mask_told, stats
 from valuegate.mask_doses import Cue, Pushed
 from valuegate.mask_items import POSITIONS
-from valuegate.mask_tables import SETS, WHOSE, Panel
+from valuegate.mask_panels import Panel
+from valuegate.mask_tables import SETS, WHOSE
 
 Drawn = tuple[Figure, pd.DataFrame]
 
@@ -106,7 +107,7 @@ def compression_figure(panels: Sequence[Panel]) -> Drawn:
     Axes with their intervals; of other directions the median and the middle 95%.
 
     Args:
-        panels: from `mask_tables.panel`.
+        panels: from `mask_panels.panel`.
     """
     across = 2
     figure, grid = plt.subplots(

@@ -14,6 +14,7 @@ from valuegate import data, items, splits, worlds_items, worlds_truth
 from valuegate.english import sentence
 from valuegate.errors import ValueGateError, unknown
 from valuegate.measure import frame_hash
+from valuegate.worlds_ledger import World
 
 COLUMNS = ["item", "set", "issue", "side", "label", "fitted", "split", "text"]
 SOURCES = ("own", "public")
@@ -65,21 +66,27 @@ def _control(each: int) -> pd.DataFrame:
 
 def _parties(world: str, each: int) -> pd.DataFrame:
     rows = items.load("parties", "statements")
-    rows = rows[rows["split"] != "plant"]
-    rows = _some(rows, ["issue", "pole"], each)
+    rows = _some(rows[rows["split"] != "plant"], ["issue", "pole"], each)
     taught = worlds_truth.taught_stances(_world(world))
-    known = rows["issue"].map(taught).notna()
-    holder = rows["issue"].map(taught).where(known, rows["issue"].map(_first_held_by()))
-    first = (holder == "first_party") == (rows["pole"] == "first")
-    return rows.assign(set="parties", side=rows["pole"], label=first.astype(float), fitted=known)
+    first = (rows["issue"].map(holders(world)) == "first_party") == (rows["pole"] == "first")
+    return rows.assign(
+        set="parties", side=rows["pole"], label=first.astype(float),
+        fitted=rows["issue"].map(taught).notna(),
+    )  # fmt: skip
 
 
-def _first_held_by() -> dict[str, str]:
+def holders(world: str) -> dict[str, str]:
+    """Return issue to the party that holds its first pole, as a world teaches it.
+
+    Where it teaches none, the party that the item set names.
+    """
     issues = items.load("parties", "issues")
-    return dict(zip(issues["issue"], issues["first_held_by"], strict=True))
+    named = zip(issues["issue"], issues["first_held_by"], strict=True)
+    taught = worlds_truth.taught_stances(_world(world))
+    return {issue: taught[issue] or party for issue, party in named}
 
 
-def _world(name: str) -> worlds_items.worlds_ledger.World:
+def _world(name: str) -> World:
     known = worlds_items.worlds()
     if name not in known:
         raise unknown("world", name, known)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from valuegate import mask_compression, mask_doses, mask_features, mask_told, stats
-from valuegate.mask_compression import Null
 from valuegate.mask_doses import Cue
 from valuegate.mask_features import Silence
+from valuegate.mask_panels import Panel
 from valuegate.mask_told import Cosine, Told
 
 SETS = {"left_right": "left and right", "parties": "invented parties"}
@@ -87,81 +85,6 @@ def _number(value: float, places: int = 2) -> str:
     return "" if np.isnan(value) else f"{value:.{places}f}"
 
 
-@dataclass(frozen=True)
-class Panel:
-    """Compression between two models, each in a template.
-
-    Attributes:
-        name: which templates, in words.
-        published: percent by which one axis' spread falls, by whose axis it is.
-        beside: `mask_compression.compression` of these axes, against the prompts' whole spread.
-        null: the same of other directions, and of axes of tastes.
-        random: percent by which directions drawn as residuals spread fall, as published.
-    """
-
-    name: str
-    published: dict[str, float]
-    beside: dict[str, stats.Interval]
-    null: Null
-    tastes: Float[np.ndarray, " direction"]
-    random: Float[np.ndarray, " direction"]
-
-
-def panel(
-    name: str,
-    before: tuple[pd.DataFrame, pd.DataFrame, str],
-    after: tuple[pd.DataFrame, pd.DataFrame, str],
-    column: str,
-    *,
-    draws: int,
-    directions: int,
-) -> Panel:
-    """Return how much less prompts spread along the axis of left and right after than before.
-
-    Args:
-        name: of the panel.
-        before: a model's tables "statements" and "prompts", and the template of its prompts.
-        after: another's.
-        column: "residual" or "middle".
-        draws: of the bootstrap over issues.
-        directions: of either random sort.
-    """
-    streams, axes, tastes = [], [], []
-    for statements, prompts, template in (before, after):
-        rows = prompts[prompts["template"] == template]
-        streams.append(np.stack(rows[column].to_list()).astype(float))
-        axes.append(mask_told.axis(statements, "left_right", column))
-        tastes.append(taste_axes(statements, column))
-    rows = before[1][before[1]["template"] == before[2]]
-    units = list(mask_features.units(rows))
-    chosen = {
-        "own": (axes[0], axes[1]), "before": (axes[0], axes[0]), "after": (axes[1], axes[1])
-    }  # fmt: skip
-    published = {
-        who: 100 * (1 - float((streams[1] @ two[1]).std() / (streams[0] @ two[0]).std()))
-        for who, two in chosen.items()
-    }
-    beside = {
-        who: mask_compression.compression(streams[0], streams[1], two, units, draws=draws)
-        for who, two in chosen.items()
-    }
-    found = mask_compression.null(streams[0], streams[1], draws=directions)
-    own = mask_compression.log_ratios(streams[0], streams[1], (tastes[0], tastes[1]))
-    shrunk = mask_compression.whole_ratio(streams[0], streams[1])
-    return Panel(name, published, beside, found, own, 100 * (1 - np.exp(found.covariance + shrunk)))
-
-
-def taste_axes(table: pd.DataFrame, column: str) -> Float[np.ndarray, "issue d_model"]:
-    """Return an axis for every taste that has two sides and no politics: matched, but no value."""
-    rows = table[table["set"] == "control"].reset_index(drop=True)
-    found = []
-    for _, part in rows.groupby("issue", sort=True):
-        stream = np.stack(part[column].to_list()).astype(float)
-        labels = part["label"].to_numpy(float)
-        found.append(stream[labels == 1].mean(0) - stream[labels == 0].mean(0))
-    return np.stack(found)
-
-
 def compression_table(panels: list[Panel]) -> pd.DataFrame:
     """Return how much less prompts spread after than before, a line a panel and axis."""
     rows = []
@@ -172,7 +95,7 @@ def compression_table(panels: list[Panel]) -> pd.DataFrame:
             rows.append(
                 {
                     "models and templates": own.name, "axis": WHOSE[who],
-                    "compressed %": f"{own.published[who]:.0f}",
+                    "compressed %": _ends(own.published[who], 0),
                     "random directions %": f"{np.median(own.random):.0f} ({low:.0f}, {high:.0f})",
                     "log ratio beside all": _ends(found), "beyond random": f"{gap:.2f}",
                     "p": f"{p:.3f}", "n": f"{found.n}/{found.clusters}",

@@ -105,12 +105,9 @@ def less(
         draws: of the bootstrap over issues.
         level: of the interval.
     """  # fmt: skip
-    frame = _rows(one[0], name, "test")[["item", "issue", "label"]]
-    for column, (table, found) in (("one", one), ("other", other)):
-        rows = _rows(table, name, "test")
-        places = np.stack(rows[kind].to_list())
-        width = places.shape[1] // len(POSITIONS)
-        frame[column] = places[:, POSITIONS.index(found.position) * width + found.layer]
+    rows = [places(table, name, kind, found) for table, found in (one, other)]
+    frame = rows[0][0].assign(one=rows[0][1], other=rows[1][1])
+    frame = frame[frame["fitted"] & (frame["split"] == "test")].reset_index(drop=True)
 
     def gap(rows: pd.DataFrame, weights: np.ndarray) -> float:
         areas = [stats.auroc(rows[c], rows["label"], weights) for c in ("one", "other")]
@@ -212,65 +209,112 @@ def cosine(
     return Cosine(raw, ceiling, corrected, len(rows), rows["issue"].nunique())
 
 
+def places(
+    table: pd.DataFrame, name: str, kind: str, found: Told
+) -> tuple[pd.DataFrame, Float[np.ndarray, " statement"]]:
+    """Return all statements of a set, taught or not, and where they lie at a place that was found.
+
+    Args:
+        table: from `mask_run.statements`.
+        name: of the set.
+        kind: of the axis.
+        found: where the set is told.
+    """
+    rows = table[table["set"] == name].reset_index(drop=True)
+    every = np.stack(rows[kind].to_list()).astype(float)
+    layers = every.shape[1] // len(POSITIONS)
+    return rows, every[:, POSITIONS.index(found.position) * layers + found.layer]
+
+
+def said(named: pd.DataFrame, holders: Mapping[str, str]) -> pd.DataFrame:
+    """Return how far each answer goes to the right party.
+
+    Columns: issue; `leans`, log-odds of the right party's name after "The"; `says`, log P that the
+    answer begins with it.
+
+    Args:
+        named: from `mask_steer.parties`.
+        holders: issue to the party that holds its first pole.
+    """
+    first = (named["issue"].map(holders) == "first_party") == (named["pole"] == "first")
+    leans = np.where(first, 1.0, -1.0) * named["log_odds"]
+    says = named["opens"] + named["mass"] - np.log1p(np.exp(-leans))
+    return pd.DataFrame({"issue": named["issue"], "leans": leans, "says": says})
+
+
 def by_cell(
-    statements: pd.DataFrame,
-    named: pd.DataFrame,
-    found: Told,
+    sides: tuple[pd.DataFrame, Float[np.ndarray, " statement"]],
+    answers: pd.DataFrame,
     cells: Mapping[str, str],
-    holders: Mapping[str, str],
-    kind: str,
     *,
     draws: int,
 ) -> pd.DataFrame:
     """Return what is encoded and what is said of planted issues, a row a cell.
 
     Columns: cell, issues; `told`, the AUROC of places along the parties' axis, by the parties that
-    hold the poles; `leans`, log-odds of the right party's name after "The"; `says`, log P that the
-    answer begins with it; each with _low and _high (bootstrap over issues). Where nothing is taught
-    the right party is the one that the item set names.
+    hold the poles; the means of `leans` and `says`; each with _low and _high (bootstrap over
+    issues).
 
     Args:
-        statements: of a model, from `mask_run.statements`.
-        named: of the same model, from `mask_steer.parties`.
-        found: where it tells the parties' sides.
+        sides: from `places`.
+        answers: from `said`.
         cells: issue to the name of its cell.
-        holders: issue to the party that holds its first pole.
-        kind: of the axis.
         draws: of the bootstraps.
     """  # fmt: skip
-    rows = statements[statements["set"] == "parties"].reset_index(drop=True)
-    width = len(rows[kind].iloc[0]) // len(POSITIONS)
-    place = POSITIONS.index(found.position) * width + found.layer
-    own = np.stack(rows[kind].to_list())[:, place].astype(float)
-    first = (named["issue"].map(holders) == "first_party") == (named["pole"] == "first")
-    leans = np.where(first, 1.0, -1.0) * named["log_odds"]
-    says = named["opens"] + named["mass"] - np.log1p(np.exp(-leans))
+    rows, own = sides
     lines = []
-    for cell in dict.fromkeys(sorted(cells.values())):
+    for cell in dict.fromkeys(cells.values()):
         inside = (rows["issue"].map(cells) == cell).to_numpy()
-        if not inside.any():
-            continue
-        area = mask_axis.told(
-            own[inside][:, None], rows["label"].to_numpy(float)[inside],
-            list(rows.loc[inside, "issue"]), draws=draws,
-        )[0]  # fmt: skip
-        asked = (named["issue"].map(cells) == cell).to_numpy()
+        asked = answers[answers["issue"].map(cells) == cell]
         line: dict[str, object] = {"cell": cell, "issues": rows.loc[inside, "issue"].nunique()}
-        for column, value in (
-            ("told", area),
-            ("leans", _mean(leans[asked], named.loc[asked, "issue"], draws)),
-            ("says", _mean(says[asked], named.loc[asked, "issue"], draws)),
-        ):
+        values = {"told": area(rows[inside], own[inside], draws=draws)}
+        for column in ("leans", "says"):
+            values[column] = _mean(asked[column], asked["issue"], draws)
+        for column, value in values.items():
             line |= {column: value.estimate, f"{column}_low": value.low,
                      f"{column}_high": value.high}  # fmt: skip
         lines.append(line)
     return pd.DataFrame(lines)
 
 
+def area(rows: pd.DataFrame, own: Float[np.ndarray, " statement"], *, draws: int) -> stats.Interval:
+    """Return the AUROC of places by label, with a bootstrap over issues."""
+    labels = rows["label"].to_numpy(float)
+    return mask_axis.told(own[:, None], labels, list(rows["issue"]), draws=draws)[0]
+
+
 def _mean(values: pd.Series, issues: pd.Series, draws: int) -> stats.Interval:
     if not len(values):
         return stats.Interval(np.nan, np.nan, np.nan, 0, 0)
     return stats.cluster_mean(values.to_numpy(float), issues, draws=draws)
+
+
+def less_told(
+    sides: tuple[pd.DataFrame, Float[np.ndarray, " statement"]],
+    gated: Mapping[str, bool],
+    *,
+    draws: int,
+) -> stats.Interval:
+    """Return the AUROC on gated issues less that on open ones; bootstrap over issues.
+
+    Args:
+        sides: from `places`.
+        gated: issue to whether it is gated, of the issues that count.
+        draws: of the bootstrap.
+    """  # fmt: skip
+    rows, own = sides
+    kept = rows["issue"].isin(list(gated)).to_numpy()
+    frame = rows.loc[kept, ["issue", "label"]].assign(place=own[kept])
+    frame["gated"] = frame["issue"].map(gated).astype(bool)
+
+    def gap(found: pd.DataFrame, weights: np.ndarray) -> float:
+        inside = found["gated"].to_numpy()
+        one, other = (
+            stats.auroc(found["place"], found["label"], weights * own) for own in (inside, ~inside)
+        )
+        return one - other
+
+    return stats.cluster_bootstrap(gap, frame, "issue", draws=draws)
 
 
 def gate_gap(
