@@ -29,7 +29,7 @@ setup: .venv/ready ## make .venv with the locked packages and a Jupyter kernel (
 .venv/ready: requirements.lock pyproject.toml
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" bash tools/setup.sh
 
-paper: setup ## measure, run the notebooks, build PDF and HTML (about 25 minutes at first, then seconds)
+paper: setup ## measure, run the notebooks, build PDF and HTML (about 30 minutes at first, then seconds)
 	@$(VALUEGATE) paper $(CHOSEN) --jobs $(JOBS) --cluster "$(CLUSTER)"
 
 plan: setup ## show the work ahead in prompts, tokens and minutes
@@ -48,7 +48,7 @@ publish: setup ## make build/default the published record, if sources are commit
 tex: setup ## write LaTeX source of the paper, for journals
 	@$(VALUEGATE) tex --profile "$(PROFILE)"
 
-test: setup lint ## run the tests (about 7 minutes; fetches the embedded model and BBQ once, 137 MB)
+test: setup lint ## run the tests (about 8 minutes; fetches the embedded model and BBQ once, 137 MB)
 	@.venv/bin/python -m pytest -n 2
 
 lint: setup ## ruff and the type checker

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from test_refusal_curves import table
 
-from valuegate import refusal_curves
+from valuegate import refusal_curves, refusal_tables
 from valuegate import refusal_figures as figures
 from valuegate.refusal_latents import Shared
 from valuegate.refusal_said import STOCK, STYLES
@@ -64,3 +64,12 @@ def test_layers_are_drawn_by_position():
     assert drawn.query("what == 'apart' and position == 'end'")["mean"].tolist() == [3, 4]
     assert len(figure.axes[0].lines) == 2
     plt.close(figure)
+
+
+def test_a_kind_that_cannot_be_tried_on_its_own_has_an_empty_cell() -> None:
+    rows = [("one", "two", 0.7, 0.5, 0.9, 16), ("two", "two", 0.8, 0.6, 0.9, 16)]
+    found = pd.DataFrame(rows, columns=["direction", "kind", "value", "low", "high", "n"])
+    table = refusal_tables.transfer_table(found).set_index("direction")
+    assert list(table.loc["one", ["own kind", "n"]]) == ["", ""]
+    assert table.loc["one", "other kinds, mean"] == "0.70"
+    assert table.loc["two", "own kind"].startswith("0.80")

@@ -62,15 +62,19 @@ def transfer_table(found: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for direction, part in found.groupby("direction", sort=False):
-        own = part[part["kind"] == direction].iloc[0]
+        # A kind without look-alikes (some public ones) has nothing of its own to be tried on.
+        own = [
+            (_ends(row["value"], row["low"], row["high"], 2), str(row["n"]))
+            for row in part[part["kind"] == direction].to_dict("records")
+        ] or [("", "")]
         others = part[part["kind"] != direction]["value"]
         rows.append(
             {
                 "direction": words(str(direction)),
-                "own kind": _ends(own["value"], own["low"], own["high"], 2),
+                "own kind": own[0][0],
                 "other kinds, mean": f"{others.mean():.2f}",
                 "least": f"{others.min():.2f}", "most": f"{others.max():.2f}",
-                "n": str(own["n"]),
+                "n": own[0][1],
             }
         )  # fmt: skip
     return pd.DataFrame(rows)
