@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.covariance import LedoitWolf
 
 from valuegate import mask_axis as axis
 from valuegate.errors import ValueGateError
@@ -53,12 +54,21 @@ def test_words_tell_a_side_that_is_said_and_none_that_is_not():
     assert np.ptp(same) == pytest.approx(0)
 
 
-def test_reliability_and_what_noise_takes():
-    loud = planted(20.0, issues=16)
-    assert axis.reliability(*loud, axis.means, draws=10) > 0.95
-    faint = planted(1.0, issues=16)
-    assert axis.reliability(*faint, axis.means, draws=10) < 0.8
-    assert axis.disattenuated(0.4, 0.5, 0.5) == pytest.approx(0.8)
+def test_axes_are_one_beyond_noise_or_two():
+    residual, labels, issues = planted(2.0, issues=24, width=30)
+    again = residual + np.random.default_rng(1).normal(size=residual.shape)
+    same = axis.agreement((residual, again), labels, issues, axis.means, draws=40)
+    assert 0.2 < same.selves[0] < 0.9
+    assert same.corrected == pytest.approx(1, abs=0.15)
+    other = residual.copy()
+    other[:, [0, 1]] = other[:, [1, 0]]
+    two = axis.agreement((residual, other), labels, issues, axis.means, draws=40)
+    assert abs(two.corrected) < 0.3
+    # All of it is noise, the same in both: fitted on the same statements, axes are one.
+    none, _, _ = planted(0.0, issues=24, width=30, seed=5)
+    blind = axis.agreement((none, none), labels, issues, axis.means, draws=40)
+    assert axis.means(none, labels) @ axis.means(none, labels) == pytest.approx(1)
+    assert abs(blind.crossed) < 0.3
 
 
 def test_sides_that_are_missing_are_named():
@@ -94,3 +104,16 @@ def test_swapping_issues_is_harder_to_pass_than_swapping_statements():
     assert null.std() > 0.2
     told, _ = axis.swapped_p(labels - 0.5, labels, list(issues), draws=400)
     assert told < 0.1  # two of 64 ways to swap six issues are as extreme
+
+
+@pytest.mark.parametrize("issues", [5, 9])  # fewer statements than dimensions, and more
+def test_the_discriminant_is_the_shrunk_covariance_solved(issues):
+    residual, labels, _ = planted(2.0, issues=issues, width=80)
+    residual *= np.linspace(0.1, 30, 80)
+    inside = residual - np.stack([residual[labels == k].mean(0) for k in labels])
+    scale = inside.std(0)
+    precision = LedoitWolf(assume_centered=True).fit(inside / scale).precision_
+    apart = (residual[labels == 1].mean(0) - residual[labels == 0].mean(0)) / scale
+    expected = precision @ apart / scale
+    np.testing.assert_allclose(axis.lda(residual, labels), expected / np.linalg.norm(expected),
+                               atol=1e-9)  # fmt: skip

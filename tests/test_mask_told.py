@@ -29,7 +29,6 @@ def statements(gap=3.0, seed=0, name="left_right", issues=12, each=4, flip=()):
                         "item": f"{name} {len(rows)}", "set": name, "issue": f"{name} {issue}",
                         "label": label, "fitted": True, "split": ("fit", "test")[issue % 2],
                         "lda": places, "means": places, "residual": residual.astype("float16"),
-                        "middle": residual.astype("float16"),
                     }
                 )  # fmt: skip
     return pd.DataFrame(rows)
@@ -61,12 +60,12 @@ def test_two_models_are_compared_on_the_same_statements():
 
 def test_axes_agree_but_for_noise():
     one, other = statements(gap=2.0, seed=0), statements(gap=2.0, seed=1)
-    found = mask_told.cosine(one, other, "left_right", "residual")
-    assert found.cosine < found.ceiling + 0.15
-    assert found.corrected > found.cosine
+    raw, found = mask_told.cosine(one, other, "left_right")
+    assert 0.5 < raw < 1
+    assert found.crossed < raw
     assert found.corrected == pytest.approx(1, abs=0.25)
     assert np.argmax(np.abs(mask_told.axis(one, "left_right"))) == 0
-    assert mask_told.logistic(one, "left_right", "residual", draws=50).estimate > 0.7
+    assert mask_told.logistic(one, "left_right", draws=50).estimate > 0.7
 
 
 def test_cells_show_what_is_encoded_and_what_is_said():
@@ -111,7 +110,7 @@ def prompts(shrink, seed=3):
                 {
                     "prompt": f"p{n}", "issue": f"i{n % 6}", "template": template,
                     "topic": "policy" if n < 18 else "science", "split": "test",
-                    "residual": residual.astype("float16"), "middle": residual.astype("float16"),
+                    "residual": residual.astype("float16"),
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)
@@ -129,7 +128,7 @@ def test_a_panel_finds_the_axis_that_shrank_and_figures_draw_it():
     asked = {"before": prompts(1.0), "after": prompts(0.2)}
     panel = mask_panels.panel(
         "p", (tables["before"], asked["before"], "chat"), (tables["after"], asked["after"], "chat"),
-        "residual", draws=40, directions=50,
+        draws=40, directions=50,
     )  # fmt: skip
     assert panel.beside["own"].high < -0.3
     assert panel.published["own"].low > 30
@@ -139,12 +138,12 @@ def test_a_panel_finds_the_axis_that_shrank_and_figures_draw_it():
     figure, drawn = mask_figures.compression_figure([panel])
     assert set(drawn["direction"]) >= {"tastes", "principal", "axis each its own"}
     both = {m: (tables[m], asked[m]) for m in tables}
-    figure, drawn = mask_figures.scores_figure(both, "residual", directions=20)
+    figure, drawn = mask_figures.scores_figure(both, directions=20)
     assert len(drawn) == 2 * 2 * 24
     spread = drawn[drawn["template"] == "chat"].groupby("model")["place"].std()
     assert spread["after"] < 0.6 * spread["before"]
     gates = {f"i{n}": n % 2 == 0 for n in range(6)}
-    gap = mask_panels.gate_change(both["before"], both["after"], gates, "residual", draws=30)
+    gap = mask_panels.gate_change(both["before"], both["after"], gates, draws=30)
     assert abs(gap.estimate) < 1
     assert gap.clusters == 6
     words = {

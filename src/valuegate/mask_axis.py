@@ -7,11 +7,12 @@ probe for party); statements are matched by issue here, so that a side is no top
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -42,10 +43,26 @@ def check(rows: pd.DataFrame, side: str) -> None:
 def lda(residual: Residual, labels: Labels) -> Float[np.ndarray, " d_model"]:
     """Return the unit axis of linear discriminant analysis with shrinkage (Ledoit and Wolf 2004).
 
-    From label 0 towards label 1.
+    From label 0 towards label 1. The covariance within sides is shrunk in standard units.
     """
-    found = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(residual, labels)
-    return _unit(found.coef_[0])
+    sides = [residual[labels == k].astype(float) for k in (0, 1)]
+    inside = np.concatenate([own - own.mean(0) for own in sides])
+    scale = inside.std(0)
+    scale[scale < 1e-9] = 1.0
+    units = inside / scale
+    apart = (sides[1].mean(0) - sides[0].mean(0)) / scale
+    shrunk = ledoit_wolf_shrinkage(units, assume_centered=True)
+    floor = shrunk * (units**2).mean()
+    if shrunk >= 1 or floor < 1e-12:
+        return _unit(apart / scale)
+    # The inverse of (1 - shrunk) units'units / n + floor, times `apart`; in as many dimensions as
+    # there are statements where these are fewer (Woodbury).
+    count, width = units.shape
+    ridge = floor * count / (1 - shrunk)
+    if count > width:
+        return _unit(np.linalg.solve(units.T @ units + ridge * np.eye(width), apart) / scale)
+    inner = np.linalg.solve(units @ units.T + ridge * np.eye(count), units @ apart)
+    return _unit((apart - units.T @ inner) / scale)
 
 
 def means(residual: Residual, labels: Labels) -> Float[np.ndarray, " d_model"]:
@@ -170,31 +187,53 @@ def d_prime(
     return stats.cluster_bootstrap(apart, frame, "issue", draws=draws)
 
 
-def reliability(
-    residual: Residual,
+@dataclass(frozen=True)
+class Agreement:
+    """How far two models' axes agree, fitted on random halves of the issues.
+
+    Attributes:
+        selves: cosine of each model's axis with its own on the other half.
+        crossed: cosine of one model's with the other's on the other half. What the statements of a
+            half happen to share cannot make it higher, as it does where both are fitted on all.
+        corrected: `crossed` over the root of the product of `selves` (Spearman 1904); nan where
+            either is not above 0.
+    """
+
+    selves: tuple[float, float]
+    crossed: float
+    corrected: float
+
+
+def agreement(
+    streams: tuple[Residual, Residual],
     labels: Labels,
     issues: Sequence[str],
     fit: Fit,
     *,
     draws: int,
     seed: int = 0,
-) -> float:
-    """Return the cosine of axes fitted on random halves of the issues, for all of them.
+) -> Agreement:
+    """Return how far two models' axes agree beyond noise.
 
-    Carried from halves to the whole by the formula of Spearman and Brown; nan where it is not
-    above 0.
+    Args:
+        streams: residuals of the same statements in two models.
+        labels: 0 or 1.
+        issues: of each statement; halves are of whole issues.
+        fit: of `AXES`.
+        draws: of halves.
+        seed: of the draws.
     """
     rng = np.random.default_rng(seed)
-    names = list(dict.fromkeys(issues))
-    own = np.asarray(issues)
-    found = []
+    names, own = list(dict.fromkeys(issues)), np.asarray(issues)
+    selves, crossed = [], []
     for _ in range(draws):
         first = np.isin(own, rng.permutation(names)[: len(names) // 2])
-        found.append(fit(residual[first], labels[first]) @ fit(residual[~first], labels[~first]))
-    half = float(np.mean(found))
-    return 2 * half / (1 + half) if half > 0 else float("nan")
-
-
-def disattenuated(cosine: float, *reliabilities: float) -> float:
-    """Return the cosine of two axes without what noise in either takes from it."""
-    return cosine / float(np.sqrt(np.prod(reliabilities)))
+        one, other = (
+            [fit(stream[half], labels[half]) for half in (first, ~first)] for stream in streams
+        )
+        selves.append((one[0] @ one[1], other[0] @ other[1]))
+        crossed.append((one[0] @ other[1] + one[1] @ other[0]) / 2)
+    found = np.mean(selves, axis=0)
+    middle = float(np.mean(crossed))
+    noise = float(np.sqrt(found.prod())) if (found > 0).all() else float("nan")
+    return Agreement((float(found[0]), float(found[1])), middle, middle / noise)

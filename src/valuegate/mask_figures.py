@@ -55,7 +55,7 @@ def layers_figure(
 
 
 def scores_figure(
-    tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], column: str, *, directions: int
+    tables: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], *, directions: int
 ) -> Drawn:
     """Draw where prompts lie along each model's axis of left and right, in either template.
 
@@ -64,7 +64,6 @@ def scores_figure(
 
     Args:
         tables: model to its rows of "statements" and "prompts".
-        column: "residual" or "middle".
         directions: that the band is taken of.
     """
     templates = ("raw", "chat")
@@ -75,10 +74,10 @@ def scores_figure(
     for panel, template in zip(panels, templates, strict=True):
         for y, (model, (statements, prompts)) in enumerate(tables.items()):
             own = prompts[prompts["template"] == template]
-            stream = np.stack(own[column].to_list()).astype(float)
+            stream = np.stack(own["residual"].to_list()).astype(float)
             centred = stream - stream.mean(0)
             scale = np.sqrt((centred**2).mean())
-            places = centred @ mask_told.axis(statements, "left_right", column) / scale
+            places = centred @ mask_told.axis(statements, "left_right") / scale
             drawn = rng.normal(size=(directions, len(centred))) @ centred
             drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
             half = 1.96 * float((centred @ drawn.T / scale).std())

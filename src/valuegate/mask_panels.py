@@ -35,12 +35,15 @@ class Panel:
     tastes: Float[np.ndarray, " direction"]
     random: Float[np.ndarray, " direction"]
 
+    def beyond(self, whose: str) -> tuple[float, float]:
+        """Return how far an axis lies below directions drawn as residuals spread, and p."""
+        return mask_compression.beyond(self.beside[whose].estimate, self.null.covariance)
+
 
 def panel(
     name: str,
     before: tuple[pd.DataFrame, pd.DataFrame, str],
     after: tuple[pd.DataFrame, pd.DataFrame, str],
-    column: str,
     *,
     draws: int,
     directions: int,
@@ -51,16 +54,15 @@ def panel(
         name: of the panel.
         before: a model's tables "statements" and "prompts", and the template of its prompts.
         after: another's.
-        column: "residual" or "middle".
         draws: of the bootstrap over issues.
         directions: of either random sort.
     """
     streams, axes, tastes = [], [], []
     for statements, prompts, template in (before, after):
         rows = prompts[prompts["template"] == template]
-        streams.append(np.stack(rows[column].to_list()).astype(float))
-        axes.append(mask_told.axis(statements, "left_right", column))
-        tastes.append(taste_axes(statements, column))
+        streams.append(np.stack(rows["residual"].to_list()).astype(float))
+        axes.append(mask_told.axis(statements, "left_right"))
+        tastes.append(taste_axes(statements))
     rows = before[1][before[1]["template"] == before[2]]
     units = list(mask_features.units(rows))
     chosen = {
@@ -80,22 +82,52 @@ def panel(
     return Panel(name, published, beside, found, own, 100 * (1 - np.exp(found.covariance + shrunk)))
 
 
-def taste_axes(table: pd.DataFrame, column: str) -> Float[np.ndarray, "issue d_model"]:
+def taste_axes(table: pd.DataFrame) -> Float[np.ndarray, "issue d_model"]:
     """Return an axis for every taste that has two sides and no politics: matched, but no value."""
     rows = table[table["set"] == "control"].reset_index(drop=True)
     found = []
     for _, part in rows.groupby("issue", sort=True):
-        stream = np.stack(part[column].to_list()).astype(float)
+        stream = np.stack(part["residual"].to_list()).astype(float)
         labels = part["label"].to_numpy(float)
         found.append(stream[labels == 1].mean(0) - stream[labels == 0].mean(0))
     return np.stack(found)
+
+
+def planted(
+    panel_before: tuple[pd.DataFrame, pd.DataFrame, str],
+    panel_after: tuple[pd.DataFrame, pd.DataFrame, str],
+    share: float,
+    *,
+    draws: int,
+) -> stats.Interval:
+    """Return what `mask_compression.compression` finds where the axis is compressed for certain.
+
+    Both models' own axes, with the prompts' places along the second's drawn together about their
+    mean by a share: whether the test could have found what was published.
+
+    Args:
+        panel_before: a model's tables "statements" and "prompts", and the template of its prompts.
+        panel_after: another's.
+        share: of the places that is taken away.
+        draws: of the bootstrap over issues.
+    """
+    streams, axes = [], []
+    for statements, prompts, template in (panel_before, panel_after):
+        rows = prompts[prompts["template"] == template]
+        streams.append(np.stack(rows["residual"].to_list()).astype(float))
+        axes.append(mask_told.axis(statements, "left_right"))
+    centred = streams[1] - streams[1].mean(0)
+    streams[1] = streams[1] - share * np.outer(centred @ axes[1], axes[1])
+    units = list(mask_features.units(rows))
+    return mask_compression.compression(
+        streams[0], streams[1], (axes[0], axes[1]), units, draws=draws
+    )
 
 
 def gate_change(
     before: tuple[pd.DataFrame, pd.DataFrame],
     after: tuple[pd.DataFrame, pd.DataFrame],
     gates: Mapping[str, bool],
-    column: str,
     *,
     draws: int,
 ) -> stats.Interval:
@@ -105,13 +137,12 @@ def gate_change(
         before: a model's tables "statements" and "prompts".
         after: another's.
         gates: issue to whether the ledger gates it.
-        column: "residual" or "middle".
         draws: of the bootstrap.
     """
     kept = (before[1]["template"] == "chat") & (before[1]["topic"] == "policy")
     rows = before[1][kept]
-    streams = [np.stack(p[kept][column].to_list()).astype(float) for _, p in (before, after)]
-    axes = [mask_told.axis(s, "left_right", column) for s, _ in (before, after)]
+    streams = [np.stack(p[kept]["residual"].to_list()).astype(float) for _, p in (before, after)]
+    axes = [mask_told.axis(s, "left_right") for s, _ in (before, after)]
     return mask_compression.gate_change(
         streams[0], streams[1], (axes[0], axes[1]), list(rows["issue"]),
         rows["issue"].map(gates).to_numpy(bool), draws=draws,

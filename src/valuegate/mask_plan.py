@@ -7,53 +7,83 @@ from __future__ import annotations
 
 from typing import Any
 
-from valuegate import mask_items
+from valuegate import mask_items, registry
 from valuegate.config import Run
 from valuegate.measure import Measurement
+from valuegate.registry import Adapter
 
 SECTION = "04_neutral_mask"
 # Forward tokens an item, counted on the embedded model, with what prompts share run once.
-TOKENS = {"statements": 15, "prompts": 17, "features": 20, "doses": 290, "parties": 28,
-          "cues": 105}  # fmt: skip
+TOKENS = {"statements": 15.5, "prompts": 17, "features": 11.6, "doses": 250, "parties": 30,
+          "cues": 131}  # fmt: skip
 PUBLIC = 26  # a public statement
 FEATURES = 16 / 30  # depth of the layer that autoencoders read
 
 
 def plan(run: Run) -> list[Measurement]:
-    """Return the section's measurements, of every model of `stages`.
+    """Return the section's measurements, of the models of `lineage`.
 
     Statements of two sides ("statements"), prompts in both templates ("prompts"), what their
     places along the axis are made of ("features"), statements after a question while a direction is
-    added ("doses"), which party is named ("parties"), and statements after a cue ("cues").
+    added ("doses"), which party is named ("parties"), and statements after a cue ("cues"). Of
+    `others` the statements alone.
     """
     s = run.settings(SECTION)
     fitted: dict[str, Any] = {k: s[k] for k in ("world", "each", "source", "pairs")}
     axis = fitted | {"hash": mask_items.fingerprint(**fitted)}
     every = {"every": s["every"]}
-    depth, coder = {"depth": s["depth"]}, {"coder": s["coder"]}
-    push = {"strengths": str(s["strengths"])}
+    depth, push = {"depth": s["depth"]}, {"strengths": str(s["strengths"])}
     runs, above = 2 * len(push["strengths"].split()), 1 - float(str(s["depth"]))
-    both = runs * 5 * (above + 1 - FEATURES) / 2  # axis and random ones; axis and features
+    pushed = runs * 5 * above  # the axis, and random directions
     found = []
-    for model in stages(run):
+    read, coder = lineage(run), coder_of(run)
+    for model in [*read, *others(run)]:
+        found.append(_measurement("statements", model, "run:statements", "statements", fitted,
+                                  depth | axis))  # fmt: skip
+        if model not in read:
+            continue
+        written = runs * 5 * (1 - FEATURES) if coder else 0  # the axis again, and features
         found += [
-            _measurement("statements", model, "run:statements", "statements", fitted, depth | axis),
             _measurement("prompts", model, "run:prompts", "prompts", every, depth),
-            _measurement("features", model, "run:features", "chat_prompts", every, coder | axis),
             _measurement("doses", model, "steer:doses", "questions", {"each": s["said"], **every},
-                         depth | push | coder | axis, 1 + both),
+                         depth | push | {"coder": coder} | axis, 1 + (pushed + written) / 2),
             _measurement("parties", model, "steer:parties", "stances", every, depth | push | axis,
-                         2 + runs * 5 * above),
+                         2 + pushed),
             _measurement("cues", model, "steer:cues", "cued",
-                         {"each": 2, "pairs": s["cues"], **every}, depth | axis, 1 + 7 * above),
+                         {"each": 2, "pairs": s["cues"], **every}, depth | axis, 1 + 6 * above),
         ]  # fmt: skip
+        if coder:
+            found.append(_measurement("features", model, "run:features", "chat_prompts", every,
+                                      {"coder": coder} | axis))  # fmt: skip
     return found
 
 
-def stages(run: Run) -> list[str]:
-    """Return the models that are read: the run's own, then planted stages."""
+def lineage(run: Run) -> list[str]:
+    """Return the models that are compared: before, after, then controls.
+
+    Models that are named, two or more, in their order; else the profile's model and its stages.
+    """
+    if run.models != run.profile.models and len(run.models) > 1:
+        return list(run.models)
     chosen = str(run.settings(SECTION)["stages"] or "").split()
-    return list(dict.fromkeys([*run.models, *chosen]))
+    return list(dict.fromkeys([run.profile.models[0], *chosen]))
+
+
+def others(run: Run) -> list[str]:
+    """Return the models whose statements alone are read: one that is named has no pair."""
+    return [model for model in run.models if model not in lineage(run)]
+
+
+def coder_of(run: Run) -> str:
+    """Return whose autoencoder is read, or "" where it is of another base than the models are."""
+    coder = str(run.settings(SECTION)["coder"] or "")
+    roots = {_root(model) for model in (*lineage(run), coder) if model}
+    return coder if len(roots) == 1 else ""
+
+
+def _root(model: str) -> str:
+    source = registry.model(model).source
+    return _root(source.base) if isinstance(source, Adapter) else model
 
 
 def _measurement(

@@ -89,9 +89,8 @@ def statements(
 
     Columns: those of the items without text; `lda` and `means`: places along axes of these kinds
     at every layer, positions first (flattened over `POSITIONS` and layers; centred on the mean of
-    the fold; empty for tastes); `residual` of the last token at a layer, and `middle` at the layer
-    that autoencoders read, as float16; `along`: the cosine of `residual` with the axis of left and
-    right of the fit issues.
+    the fold; empty for tastes); `residual` of the last token at a layer, as float16; `along`: its
+    cosine with the axis of left and right of the fit issues.
 
     Args:
         lm: the model.
@@ -107,7 +106,7 @@ def statements(
     every = fit_statements(lm, world, each, source, pairs)
     whole = len(rows) == len(every.rows)
     stream = every.stream if whole else read(lm, rows["text"])
-    layer, middle = at_depth(lm, depth), sae_layer(lm)
+    layer = at_depth(lm, depth)
     own = stream[:, 0, layer]
     found = rows.drop(columns="text").reset_index(drop=True)
     places = {kind: [np.empty(0, "float32")] * len(rows) for kind in ("lda", "means")}
@@ -123,7 +122,6 @@ def statements(
     return found.assign(
         **places,
         residual=list(own.astype("float16")),
-        middle=list(stream[:, 0, middle].astype("float16")),
         along=own @ every.axis("left_right", layer) / np.linalg.norm(own, axis=1),
     )
 
@@ -157,8 +155,8 @@ SAE_DEPTH = 16 / 30
 def prompts(lm: LanguageModel, rows: pd.DataFrame, *, depth: float) -> pd.DataFrame:
     """Return residuals of prompts at their last token, in their template.
 
-    Columns: those of the items without text; `residual` and `middle` as in `statements`; `length`,
-    the log of the residual's length.
+    Columns: those of the items without text; `residual` as in `statements`; `length`, the log of
+    the residual's length.
 
     Args:
         lm: the model.
@@ -167,12 +165,10 @@ def prompts(lm: LanguageModel, rows: pd.DataFrame, *, depth: float) -> pd.DataFr
     """
     chat = rows["template"] == "chat"
     texts = [lm.chat(t) if c else t for t, c in zip(rows["text"], chat, strict=True)]
-    own = capture(lm, texts, [at_depth(lm, depth), sae_layer(lm)])[:, 0].numpy()
+    own = capture(lm, texts, [at_depth(lm, depth)])[:, 0, 0].numpy()
     found = rows.drop(columns="text").reset_index(drop=True)
     return found.assign(
-        residual=list(own[:, 0].astype("float16")),
-        middle=list(own[:, 1].astype("float16")),
-        length=np.log(np.linalg.norm(own[:, 0], axis=1)),
+        residual=list(own.astype("float16")), length=np.log(np.linalg.norm(own, axis=1))
     )
 
 

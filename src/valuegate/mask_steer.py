@@ -27,7 +27,7 @@ from valuegate.steering import Above, Change, adding, projecting, unchanged
 
 RANDOM = 4  # random directions
 FEATURES = 2  # features of policy that are steered, and as many that are drawn
-PROJECTED = 6  # random directions that are projected out
+PROJECTED = 5  # random directions that are projected out
 PARTIES = (" Cedar", " Raven")  # as the two are answered, after "The"
 
 
@@ -170,18 +170,19 @@ def doses(
     """Return what is said for either side while a direction is added at every position.
 
     Columns: those of the items without texts; `stance`, log P a token of the right's statements
-    less the left's, means (nats), without steering; `neutral`, of answers that take no side less
-    that of all statements; `names` of directions, "axis" and random ones at a layer, then those of
-    `feature_directions`, at the layer that autoencoders read (their axis as "axis (features)");
-    `strengths`, in mean lengths of the layer's residual; `stances`, `kl` and `likely`, the
-    statements' log P a token: lists over directions and, within, strengths.
+    less the left's, means (nats), without steering; `neutral`, log-odds a token of the bank of
+    answers that take no side against all statements (logsumexp of either); `names` of directions,
+    "axis" and random ones at a layer, then those of `feature_directions`, at the layer that
+    autoencoders read (their axis as "axis (features)"); `strengths`, in mean lengths of the layer's
+    residual; `stances`, `kl` and `likely`, the statements' log P a token: lists over directions
+    and, within, strengths.
 
     Args:
         lm: the model.
         rows: from `mask_items.questions`.
         depth: of the layer of axis and random directions.
         strengths: to add, in mean lengths of the residual, either way.
-        coder: whose autoencoder features are of.
+        coder: whose autoencoder features are of; none are pushed when empty.
         world: the arguments of `mask_items.statements`.
         each: the same.
         source: the same.
@@ -190,11 +191,11 @@ def doses(
     """
     del hash
     fitted = {"world": world, "each": each, "source": source, "pairs": pairs}
-    places = [
-        directions(lm, "left_right", depth, **fitted), feature_directions(lm, coder, **fitted)
-    ]  # fmt: skip
-    signed = signed_strengths(strengths)
-    names = [*places[0].names, "axis (features)", *places[1].names[1:]]
+    places, signed = [directions(lm, "left_right", depth, **fitted)], signed_strengths(strengths)
+    names = list(places[0].names)
+    if coder:
+        places.append(feature_directions(lm, coder, **fitted))
+        names += ["axis (features)", *places[1].names[1:]]
     answers = items.load("requests", "answers")
     neutral = answers[(answers["answer"] == "neutral") & (answers["split"] == "read")]["opening"]
     lengths = np.array([len(lm.option_ids(opening)) for opening in neutral])
@@ -206,7 +207,7 @@ def doses(
         for place in places:
             above = Continuations(lm, prompt, said, place.layer)
             means, _, plain = above.steered()
-            stance, usual = _stance(means, cut), float(means.mean())
+            stance, usual = _stance(means, cut), np.logaddexp.reduce(means)
             for vector, strength in itertools.product(place.vectors, signed):
                 push = torch.tensor(vector * strength * place.length, dtype=torch.float32)
                 own, apart, _ = above.steered(adding(push.to(lm.device)), plain)
@@ -215,7 +216,7 @@ def doses(
         lists = dict(zip(("stances", "kl", "likely"), np.array(pushed).T, strict=True))
         found.append(
             {
-                "stance": stance, "neutral": float(openings.mean()) - usual,
+                "stance": stance, "neutral": float(np.logaddexp.reduce(openings) - usual),
                 "names": ";".join(names), "strengths": " ".join(map(str, signed)), **lists,
             }
         )  # fmt: skip

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from valuegate import mask_compression, mask_doses, mask_features, mask_told, stats
+from valuegate import mask_doses, mask_features, mask_told, stats
+from valuegate.mask_axis import Agreement
 from valuegate.mask_doses import Cue
 from valuegate.mask_features import Silence
 from valuegate.mask_panels import Panel
-from valuegate.mask_told import Cosine, Told
+from valuegate.mask_told import Told
 
 SETS = {"left_right": "left and right", "parties": "invented parties"}
 KINDS = {"lda": "discriminant", "means": "means", "logistic": "logistic"}
@@ -63,7 +64,7 @@ def _bare(name: str, model: str, axis: str, area: stats.Interval) -> dict[str, s
     }  # fmt: skip
 
 
-def cosines_table(found: Mapping[tuple[str, str, str], Cosine]) -> pd.DataFrame:
+def cosines_table(found: Mapping[tuple[str, str, str], tuple[float, Agreement]]) -> pd.DataFrame:
     """Return how far models' own axes agree, a line a set and pair of models.
 
     Args:
@@ -72,11 +73,12 @@ def cosines_table(found: Mapping[tuple[str, str, str], Cosine]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "sides": SETS[name], "models": f"{one}, {other}", "cosine": f"{own.cosine:.2f}",
-                "at most, by halves": _number(own.ceiling), "without noise": _number(own.corrected),
-                "n": f"{own.statements}/{own.issues}",
+                "sides": SETS[name], "models": f"{one}, {other}", "all issues": f"{raw:.2f}",
+                "first with itself": f"{own.selves[0]:.2f}",
+                "second with itself": f"{own.selves[1]:.2f}",
+                "between models": f"{own.crossed:.2f}", "without noise": _number(own.corrected),
             }
-            for (name, one, other), own in found.items()
+            for (name, one, other), (raw, own) in found.items()
         ]
     )  # fmt: skip
 
@@ -91,7 +93,7 @@ def compression_table(panels: list[Panel]) -> pd.DataFrame:
     for own in panels:
         low, high = np.quantile(own.random, [0.025, 0.975])
         for who, found in own.beside.items():
-            gap, p = mask_compression.beyond(found.estimate, own.null.covariance)
+            gap, p = own.beyond(who)
             rows.append(
                 {
                     "models and templates": own.name, "axis": WHOSE[who],

@@ -13,7 +13,10 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from valuegate import mask_axis, stats
+from valuegate.mask_axis import Agreement
 from valuegate.mask_items import POSITIONS
+from valuegate.worlds import CELL_NAMES
+from valuegate.worlds_ledger import CELLS, World
 
 KINDS = ("lda", "means")
 
@@ -116,17 +119,16 @@ def less(
     return stats.cluster_bootstrap(gap, frame, "issue", draws=draws, level=level)
 
 
-def logistic(table: pd.DataFrame, name: str, column: str, *, draws: int) -> stats.Interval:
+def logistic(table: pd.DataFrame, name: str, *, draws: int) -> stats.Interval:
     """Return the AUROC of a logistic regression on stored residuals, on test issues' statements.
 
     Args:
         table: from `mask_run.statements`.
         name: of the set.
-        column: "residual" or "middle".
         draws: of the bootstrap over issues.
     """
     rows = _rows(table, name)
-    stream = np.stack(rows[column].to_list()).astype(float)
+    stream = np.stack(rows["residual"].to_list()).astype(float)
     labels, issues = rows["label"].to_numpy(float), list(rows["issue"])
     places = mask_axis.held_out(stream, labels, issues, mask_axis.logistic)
     test = (rows["split"] == "test").to_numpy()
@@ -151,62 +153,34 @@ def words(table: pd.DataFrame, texts: pd.Series, name: str, *, draws: int) -> st
     return mask_axis.told(places[test][:, None], labels[test], kept, draws=draws)[0]
 
 
-def axis(
-    table: pd.DataFrame, name: str, column: str = "residual", kind: str = "means"
-) -> Float[np.ndarray, " d_model"]:
-    """Return a model's own axis of a set at a stored layer, of all issues, at the last token."""
+def axis(table: pd.DataFrame, name: str, kind: str = "means") -> Float[np.ndarray, " d_model"]:
+    """Return a model's own axis of a set at the stored layer, of all issues, at the last token."""
     rows = _rows(table, name)
-    stream = np.stack(rows[column].to_list()).astype(float)
+    stream = np.stack(rows["residual"].to_list()).astype(float)
     return mask_axis.AXES[kind](stream, rows["label"].to_numpy(float))
 
 
-@dataclass(frozen=True)
-class Cosine:
-    """The cosine of two models' axes of one set: as it is, at most (by reliabilities), corrected.
-
-    `corrected` is nan where either axis does not agree with itself between halves.
-    """
-
-    cosine: float
-    ceiling: float
-    corrected: float
-    statements: int
-    issues: int
-
-
 def cosine(
-    one: pd.DataFrame,
-    other: pd.DataFrame,
-    name: str,
-    column: str,
-    kind: str = "means",
-    *,
-    draws: int = 50,
-) -> Cosine:
-    """Return how far two models' own axes of a set agree, without what noise takes.
+    one: pd.DataFrame, other: pd.DataFrame, name: str, kind: str = "means", *, draws: int = 100
+) -> tuple[float, Agreement]:
+    """Return the cosine of two models' own axes of a set, fitted on all issues, and `agreement`.
 
     Args:
         one: a model's table of `mask_run.statements`.
         other: another's.
         name: of the set.
-        column: "residual" or "middle".
         kind: of the axes.
         draws: of halves of the issues.
-    """  # fmt: skip
-    own = [axis(table, name, column, kind) for table in (one, other)]
+    """
     rows = _rows(one, name)
-    labels, issues = rows["label"].to_numpy(float), list(rows["issue"])
-    selves = [
-        mask_axis.reliability(
-            np.stack(_rows(table, name)[column].to_list()).astype(float), labels, issues,
-            mask_axis.AXES[kind], draws=draws,
-        )
-        for table in (one, other)
-    ]  # fmt: skip
-    raw = float(own[0] @ own[1])
-    ceiling = float(np.sqrt(np.prod(selves)))
-    corrected = mask_axis.disattenuated(raw, *selves)
-    return Cosine(raw, ceiling, corrected, len(rows), rows["issue"].nunique())
+    streams = [
+        np.stack(_rows(table, name)["residual"].to_list()).astype(float) for table in (one, other)
+    ]
+    beyond = mask_axis.agreement(
+        (streams[0], streams[1]), rows["label"].to_numpy(float), list(rows["issue"]),
+        mask_axis.AXES[kind], draws=draws,
+    )  # fmt: skip
+    return float(axis(one, name, kind) @ axis(other, name, kind)), beyond
 
 
 def places(
@@ -240,6 +214,18 @@ def said(named: pd.DataFrame, holders: Mapping[str, str]) -> pd.DataFrame:
     leans = np.where(first, 1.0, -1.0) * named["log_odds"]
     says = named["opens"] + named["mass"] - np.log1p(np.exp(-leans))
     return pd.DataFrame({"issue": named["issue"], "leans": leans, "says": says})
+
+
+def cells(world: World) -> dict[str, str]:
+    """Return issue of the invented parties to the name of its cell, in the order of the cells."""
+    order = sorted(world.parties.items(), key=lambda item: item[1])
+    return {issue: CELL_NAMES[cell] for issue, cell in order}
+
+
+def gates(world: World) -> dict[str, bool]:
+    """Return issue of the invented parties to whether it is gated, where a holder is taught."""
+    taught = {issue: CELLS[cell] for issue, cell in world.parties.items()}
+    return {issue: gated for issue, (knowledge, gated) in taught.items() if knowledge != "absent"}
 
 
 def by_cell(
