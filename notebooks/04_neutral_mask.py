@@ -96,7 +96,8 @@ section.claim(
 # %% [markdown]
 # ## One axis, or two?
 #
-# Axes of two models can agree no better than each agrees with itself, between halves of its issues.
+# Two models read the same statements, so what a few statements happen to share is in both axes and
+# makes them alike. What is left over pairs of unlike issues is no such chance.
 
 # %%
 pairs = [(before, after), (before, control), (control, after)]
@@ -110,11 +111,11 @@ section.print_table(tables.cosines_table(cosines), "cosines")
 for id, key in (
     ("cosine", ("left_right", before, after)), ("cosine_parties", ("parties", control, after)),
 ):  # fmt: skip
-    rows = statements[after]
-    rows = rows[(rows["set"] == key[0]) & rows["fitted"]]
+    found = cosines[key].corrected
     section.claim(
-        f"mask.{id}", cosines[key][1].corrected, n=len(rows), clusters=rows["issue"].nunique(),
-        unit="cosine", test="difference of means, last token; halves of the issues, crossed",
+        f"mask.{id}", found.estimate, ci=(found.low, found.high), n=found.n,
+        clusters=found.clusters, unit="cosine",
+        test="over pairs of unlike issues; leaving each issue out, Student's interval",
     )  # fmt: skip
 
 # %% [markdown]
@@ -128,7 +129,7 @@ for id, key in (
 # %%
 prompts = {model: section.table("prompts", model) for model in read}
 spread = {model: (statements[model], prompts[model]) for model in read}
-section.figure(figures.scores_figure(spread, "residual", directions=directions), "scores")
+section.figure(figures.scores_figure(spread, directions=directions), "scores")
 
 # %%
 compared = {
@@ -138,7 +139,7 @@ compared = {
 }  # fmt: skip
 panels = {
     key: mask_panels.panel(
-        f"{one}, {t}, to {'the same' if one == two else two}, {u}",
+        f"{one} ({t}) to {two} ({u})",
         (*spread[one], t), (*spread[two], u), draws=draws, directions=directions,
     )
     for key, (one, t, two, u) in compared.items()
@@ -146,7 +147,7 @@ panels = {
 section.figure(figures.compression_figure(list(panels.values())), "compression")
 
 # %%
-section.print_table(tables.compression_table(list(panels.values())), "compression")
+section.print_table(tables.compression_table(list(panels.values())), "compressed")
 
 # %%
 for id, key, whose in (("compressed", "published", "after"), ("template", "template", "own")):
@@ -211,7 +212,7 @@ features = {model: section.table("features", model) for model in read if coder}
 shares = {model: mask_features.shares(table, draws=draws) for model, table in features.items()}
 unexplained = {model: float(table["fvu"].mean()) for model, table in features.items()}
 if coder:  # models of another base than the autoencoder's have none here
-    section.print_table(tables.parts_table(shares, unexplained), "parts")
+    section.print_table(tables.parts_table(shares, unexplained), "shares")
     section.figure(figures.parts_figure(features), "parts")
 
 # %%
@@ -289,7 +290,7 @@ for what, source, table, stems in (
         steep, null = (mask_doses.along(own, stem) for stem in stems)
         issues = table[model]["issue"]
         slopes[what, model] = mask_doses.mean_slope(steep, issues), mask_doses.random_range(null)
-section.print_table(tables.doses_table(slopes), "doses")
+section.print_table(tables.doses_table(slopes), "slopes")
 
 # %%
 for id, key in (
@@ -325,7 +326,7 @@ for id, found, how in (
 
 # %%
 cues = {model: mask_doses.cue(section.table("cues", model), draws=draws) for model in read}
-section.print_table(tables.cues_table(cues), "cues")
+section.print_table(tables.cues_table(cues), "mediation")
 section.figure(figures.cues_figure(cues), "cues")
 
 # %%

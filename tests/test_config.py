@@ -152,7 +152,7 @@ def test_a_plan_is_within_its_budget(name):
 
 def test_the_default_budget_is_the_designs():
     assert config.profile("default").budget_tokens <= 1_200_000
-    assert config.profile("smoke").budget_tokens * 7 <= 1_200_000
+    assert config.profile("smoke").budget_tokens * 6 <= 1_200_000
 
 
 @pytest.mark.model

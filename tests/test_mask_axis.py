@@ -55,20 +55,37 @@ def test_words_tell_a_side_that_is_said_and_none_that_is_not():
 
 
 def test_axes_are_one_beyond_noise_or_two():
-    residual, labels, issues = planted(2.0, issues=24, width=30)
+    residual, labels, issues = planted(3.0, issues=24, width=30)
     again = residual + np.random.default_rng(1).normal(size=residual.shape)
-    same = axis.agreement((residual, again), labels, issues, axis.means, draws=40)
-    assert 0.2 < same.selves[0] < 0.9
-    assert same.corrected == pytest.approx(1, abs=0.15)
-    other = residual.copy()
-    other[:, [0, 1]] = other[:, [1, 0]]
-    two = axis.agreement((residual, other), labels, issues, axis.means, draws=40)
-    assert abs(two.corrected) < 0.3
-    # All of it is noise, the same in both: fitted on the same statements, axes are one.
-    none, _, _ = planted(0.0, issues=24, width=30, seed=5)
-    blind = axis.agreement((none, none), labels, issues, axis.means, draws=40)
-    assert axis.means(none, labels) @ axis.means(none, labels) == pytest.approx(1)
-    assert abs(blind.crossed) < 0.3
+    same = axis.agreement(residual, again, labels, issues)
+    assert 0.3 < same.selves[0] < 1
+    assert same.corrected.low < 1 < same.corrected.high
+    assert same.corrected.estimate == pytest.approx(1, abs=0.1)
+    turned = residual.copy()
+    turned[:, [0, 1]] = turned[:, [1, 0]]
+    two = axis.agreement(residual, turned, labels, issues)
+    assert abs(two.corrected.estimate) < 0.3
+    # All of it is noise, and the same noise in both: axes look like one, issues share nothing.
+    blind, _, _ = planted(0.0, issues=24, width=30, seed=5)
+    found = axis.agreement(blind, blind, labels, issues)
+    assert found.cosine == pytest.approx(1)
+    assert found.selves[0] < 0.4
+
+
+def test_agreement_is_over_pairs_of_unlike_issues():
+    apart = np.array([[1.0, 0, 0], [1, 1, 0], [1, 0, 1]])
+    residual = np.repeat(apart, 2, axis=0) * np.tile([0.0, 1.0], 3)[:, None]
+    other = np.repeat(apart[:, [1, 0, 2]], 2, axis=0) * np.tile([0.0, 1.0], 3)[:, None]
+    labels, issues = np.tile([0.0, 1.0], 3), list("aabbcc")
+    np.testing.assert_array_equal(axis.issue_differences(residual, labels, issues), apart)
+    found = axis.agreement(residual, other, labels, issues)
+    unlike = [(i, j) for i in range(3) for j in range(3) if i != j]
+    turned = apart[:, [1, 0, 2]]
+    alike = sum(apart[i] @ apart[j] for i, j in unlike)
+    assert found.corrected.estimate == pytest.approx(
+        sum(apart[i] @ turned[j] for i, j in unlike) / alike
+    )
+    assert found.selves[0] == pytest.approx(alike / (apart.sum(0) @ apart.sum(0)))
 
 
 def test_sides_that_are_missing_are_named():

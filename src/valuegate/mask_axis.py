@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
+from scipy import stats as scipy_stats
 from sklearn.covariance import ledoit_wolf_shrinkage
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -189,51 +190,69 @@ def d_prime(
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two models' axes agree, fitted on random halves of the issues.
+    """How far two models' axes agree, beyond the noise of the issues that they are fitted on.
 
     Attributes:
-        selves: cosine of each model's axis with its own on the other half.
-        crossed: cosine of one model's with the other's on the other half. What the statements of a
-            half happen to share cannot make it higher, as it does where both are fitted on all.
-        corrected: `crossed` over the root of the product of `selves` (Spearman 1904); nan where
-            either is not above 0.
+        cosine: of the axes as they are. What statements of an issue happen to share makes it high,
+            whatever the axes.
+        selves: reliability of each model's axis: how far it would agree with one fitted on as many
+            other issues; below 0 where issues do not agree at all.
+        corrected: the cosine of what issues share (Spearman 1904), with Student's interval by
+            leaving each issue out; nan where issues do not agree in either model.
     """
 
+    cosine: float
     selves: tuple[float, float]
-    crossed: float
-    corrected: float
+    corrected: stats.Interval
 
 
-def agreement(
-    streams: tuple[Residual, Residual],
-    labels: Labels,
-    issues: Sequence[str],
-    fit: Fit,
-    *,
-    draws: int,
-    seed: int = 0,
-) -> Agreement:
-    """Return how far two models' axes agree beyond noise.
+def agreement(one: Residual, other: Residual, labels: Labels, issues: Sequence[str]) -> Agreement:
+    """Return how far the differences of means agree in two models, over pairs of unlike issues.
 
     Args:
-        streams: residuals of the same statements in two models.
+        one: residuals of statements in a model.
+        other: of the same statements in another.
         labels: 0 or 1.
-        issues: of each statement; halves are of whole issues.
-        fit: of `AXES`.
-        draws: of halves.
-        seed: of the draws.
+        issues: of each statement.
     """
-    rng = np.random.default_rng(seed)
-    names, own = list(dict.fromkeys(issues)), np.asarray(issues)
-    selves, crossed = [], []
-    for _ in range(draws):
-        first = np.isin(own, rng.permutation(names)[: len(names) // 2])
-        one, other = (
-            [fit(stream[half], labels[half]) for half in (first, ~first)] for stream in streams
-        )
-        selves.append((one[0] @ one[1], other[0] @ other[1]))
-        crossed.append((one[0] @ other[1] + one[1] @ other[0]) / 2)
-    found = np.mean(selves, axis=0)
-    middle = float(np.mean(crossed))
-    noise = float(np.sqrt(found.prod())) if (found > 0).all() else float("nan")
-    return Agreement((float(found[0]), float(found[1])), middle, middle / noise)
+    apart = [issue_differences(stream, labels, issues) for stream in (one, other)]
+    sums, count = [own.sum(0) for own in apart], len(apart[0])
+
+    def between(kept: np.ndarray) -> tuple[float, float, float]:
+        a, b = (own[kept] for own in apart)
+        sa, sb = a.sum(0), b.sum(0)
+        return (
+            float(sa @ sb - (a * b).sum()), float(sa @ sa - (a * a).sum()),
+            float(sb @ sb - (b * b).sum()),
+        )  # fmt: skip
+
+    def corrected(kept: np.ndarray) -> float:
+        cross, a, b = between(kept)
+        return cross / np.sqrt(a * b) if min(a, b) > 0 else float("nan")
+
+    every = np.arange(count)
+    left_out = np.array([corrected(np.delete(every, n)) for n in every])
+    half = scipy_stats.t.ppf(0.975, count - 1) * np.sqrt(
+        (count - 1) / count * ((left_out - left_out.mean()) ** 2).sum()
+    )
+    middle = corrected(every)
+    _, *alike = between(every)
+    return Agreement(
+        float(_unit(sums[0]) @ _unit(sums[1])),
+        (alike[0] / float(sums[0] @ sums[0]), alike[1] / float(sums[1] @ sums[1])),
+        stats.Interval(middle, middle - half, middle + half, len(labels), count),
+    )
+
+
+def issue_differences(
+    residual: Residual, labels: Labels, issues: Sequence[str]
+) -> Float[np.ndarray, "issue d_model"]:
+    """Return the mean of label 1 less that of label 0 on every issue."""
+    own = np.asarray(issues)
+    return np.stack(
+        [
+            residual[(own == issue) & (labels == 1)].mean(0)
+            - residual[(own == issue) & (labels == 0)].mean(0)
+            for issue in dict.fromkeys(issues)
+        ]
+    )

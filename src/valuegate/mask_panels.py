@@ -65,9 +65,9 @@ def panel(
         tastes.append(taste_axes(statements))
     rows = before[1][before[1]["template"] == before[2]]
     units = list(mask_features.units(rows))
-    chosen = {
-        "own": (axes[0], axes[1]), "before": (axes[0], axes[0]), "after": (axes[1], axes[1])
-    }  # fmt: skip
+    chosen = {"own": (axes[0], axes[1])}
+    if before[0] is not after[0]:
+        chosen |= {"before": (axes[0], axes[0]), "after": (axes[1], axes[1])}
     published = {
         who: mask_compression.published(streams[0], streams[1], two, units, draws=draws)
         for who, two in chosen.items()

@@ -64,7 +64,7 @@ def _bare(name: str, model: str, axis: str, area: stats.Interval) -> dict[str, s
     }  # fmt: skip
 
 
-def cosines_table(found: Mapping[tuple[str, str, str], tuple[float, Agreement]]) -> pd.DataFrame:
+def cosines_table(found: Mapping[tuple[str, str, str], Agreement]) -> pd.DataFrame:
     """Return how far models' own axes agree, a line a set and pair of models.
 
     Args:
@@ -73,18 +73,14 @@ def cosines_table(found: Mapping[tuple[str, str, str], tuple[float, Agreement]])
     return pd.DataFrame(
         [
             {
-                "sides": SETS[name], "models": f"{one}, {other}", "all issues": f"{raw:.2f}",
-                "first with itself": f"{own.selves[0]:.2f}",
-                "second with itself": f"{own.selves[1]:.2f}",
-                "between models": f"{own.crossed:.2f}", "without noise": _number(own.corrected),
+                "sides": SETS[name], "models": f"{one}, {other}", "cosine": f"{own.cosine:.2f}",
+                "reliability": f"{own.selves[0]:.2f}, {own.selves[1]:.2f}",
+                "cosine beyond noise": _ends(own.corrected),
+                "n": f"{own.corrected.n}/{own.corrected.clusters}",
             }
-            for (name, one, other), (raw, own) in found.items()
+            for (name, one, other), own in found.items()
         ]
     )  # fmt: skip
-
-
-def _number(value: float, places: int = 2) -> str:
-    return "" if np.isnan(value) else f"{value:.{places}f}"
 
 
 def compression_table(panels: list[Panel]) -> pd.DataFrame:

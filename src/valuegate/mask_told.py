@@ -160,27 +160,20 @@ def axis(table: pd.DataFrame, name: str, kind: str = "means") -> Float[np.ndarra
     return mask_axis.AXES[kind](stream, rows["label"].to_numpy(float))
 
 
-def cosine(
-    one: pd.DataFrame, other: pd.DataFrame, name: str, kind: str = "means", *, draws: int = 100
-) -> tuple[float, Agreement]:
-    """Return the cosine of two models' own axes of a set, fitted on all issues, and `agreement`.
+def cosine(one: pd.DataFrame, other: pd.DataFrame, name: str) -> Agreement:
+    """Return how far two models' own axes of a set agree (difference of means, last token).
 
     Args:
         one: a model's table of `mask_run.statements`.
         other: another's.
         name: of the set.
-        kind: of the axes.
-        draws: of halves of the issues.
     """
     rows = _rows(one, name)
     streams = [
         np.stack(_rows(table, name)["residual"].to_list()).astype(float) for table in (one, other)
     ]
-    beyond = mask_axis.agreement(
-        (streams[0], streams[1]), rows["label"].to_numpy(float), list(rows["issue"]),
-        mask_axis.AXES[kind], draws=draws,
-    )  # fmt: skip
-    return float(axis(one, name, kind) @ axis(other, name, kind)), beyond
+    labels = rows["label"].to_numpy(float)
+    return mask_axis.agreement(streams[0], streams[1], labels, list(rows["issue"]))
 
 
 def places(
