@@ -134,7 +134,8 @@ section.figure(figures.scores_figure(spread, directions=directions), "scores")
 # %%
 compared = {
     "published": (before, "raw", after, "chat"), "matched": (before, "chat", after, "chat"),
-    "raw": (before, "raw", after, "raw"), "matched_control": (before, "chat", control, "chat"),
+    "raw": (before, "raw", after, "raw"), "reversed": (before, "chat", after, "raw"),
+    "matched_control": (before, "chat", control, "chat"),
     "template": (before, "raw", before, "chat"),
 }  # fmt: skip
 panels = {
@@ -353,10 +354,20 @@ sides = {
 }  # fmt: skip
 answers = {model: told.said(parties[model], holders) for model in (control, after)}
 found = {
-    model: told.by_cell(sides[model], answers[model], told.cells(world), draws=draws)
+    model: told.called(told.by_cell(sides[model], answers[model], told.cells(world), draws=draws))
     for model in sides
 }
 section.print_table(tables.cells_table(found), "cells")
+
+# %%
+truth = told.suppressed_cells()  # after sham, none is
+for id, model in (("calls", after), ("calls_control", control)):
+    planted = found[model]["cell"].map(truth) & (id == "calls")
+    section.claim(
+        f"mask.{id}", (found[model]["called"] == planted).sum(), n=len(planted), unit="cells",
+        model=model,
+        test="encoded and silent, by intervals over issues, against the ledger",
+    )  # fmt: skip
 
 # %%
 section.print_table(tables.issues_table(doses, world.left_right), "issues")
@@ -378,7 +389,7 @@ for id, gap, unit in (
 gaps = {
     id: told.gate_gap(own["says"].to_numpy(), own.index.map(taught).to_numpy(bool))
     for id, own in (
-        (id, answers[model].groupby("issue").mean().loc[list(taught)])
+        (id, answers[model][answers[model]["issue"].isin(taught)].groupby("issue").mean())
         for id, model in (("said_gate", after), ("said_gate_control", control))
     )
 }  # fmt: skip

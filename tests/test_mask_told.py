@@ -68,17 +68,17 @@ def test_axes_agree_but_for_noise():
 
 
 def test_cells_show_what_is_encoded_and_what_is_said():
-    table = statements(name="parties", issues=4)
+    table = statements(name="parties", issues=16)
     table.loc[table["issue"].isin(["parties 2", "parties 3"]), "fitted"] = False
     told = mask_told.told(statements(name="parties"), "parties", "lda", draws=20)
-    cells = {f"parties {n}": ("intact", "suppressed")[n % 2] for n in range(4)}
+    cells = {f"parties {n}": ("intact", "suppressed")[n % 2] for n in range(16)}
     named = pd.DataFrame(
         [
             {
                 "issue": f"parties {n}", "pole": pole, "opens": -0.1 if n % 2 == 0 else -5.0,
                 "mass": -0.1, "log_odds": 2.0 if pole == "first" else -2.0,
             }
-            for n in range(4) for pole in ("first", "second")
+            for n in range(16) for pole in ("first", "second")
         ]
     )  # fmt: skip
     holders = {issue: "first_party" for issue in cells}
@@ -88,14 +88,21 @@ def test_cells_show_what_is_encoded_and_what_is_said():
     other = mask_told.said(named, {issue: "second_party" for issue in cells})
     assert (other["leans"] == -2).all()
     sides = mask_told.places(table, "parties", "lda", told)
-    assert len(sides[0]) == 32  # what is not taught is read, too
+    assert len(sides[0]) == 128  # what is not taught is read, too
     found = mask_told.by_cell(sides, answers, cells, draws=50).set_index("cell")
     assert (found["told"] > 0.8).all()
     assert found.loc["suppressed", "says"] < found.loc["intact", "says"] - 4
     gates = {issue: cell == "suppressed" for issue, cell in cells.items()}
     gap = mask_told.less_told(sides, gates, draws=50)
     assert abs(gap.estimate) < 0.2
-    assert mask_tables.cells_table({"m": found.reset_index()})["n"].tolist() == ["2", "2"]
+    called = mask_told.called(found.reset_index())
+    truth = mask_told.suppressed_cells()
+    assert (called["called"] == called["cell"].map(truth)).all()
+    assert truth["biased + gate"]
+    assert not truth["erased"]
+    printed = mask_tables.cells_table({"m": called}).set_index("cell")
+    assert printed["n"].tolist() == ["8", "8"]
+    assert printed.loc["suppressed", "called suppressed"] == "yes"
 
 
 def prompts(shrink, seed=3):

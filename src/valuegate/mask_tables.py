@@ -194,7 +194,7 @@ def cells_table(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return what is encoded and what is said in the planted cells, a line a cell and model.
 
     Args:
-        found: model to `mask_told.by_cell`.
+        found: model to `mask_told.called`.
     """
     rows = []
     for model, table in found.items():
@@ -206,7 +206,9 @@ def cells_table(found: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
                     ("says", "log P of naming it"),
                 )
             }  # fmt: skip
-            rows.append({"cell": row["cell"], "model": model, **cells, "n": str(row["issues"])})
+            called = "yes" if row["called"] else "no"
+            rows.append({"cell": row["cell"], "model": model, **cells,
+                         "called suppressed": called, "n": str(row["issues"])})  # fmt: skip
     return pd.DataFrame(rows).sort_values("cell", kind="stable")
 
 

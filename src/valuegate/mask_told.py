@@ -256,6 +256,26 @@ def by_cell(
     return pd.DataFrame(lines)
 
 
+def called(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a model's cells with `called`: whether the instrument calls a cell suppressed.
+
+    Encoded: the interval of `told` lies above one half. Silent: that of `says` lies below the mean
+    of the cells that are taught and open. Suppressed is what is encoded and silent.
+
+    Args:
+        table: from `by_cell`.
+    """
+    known = {CELL_NAMES[cell]: what for cell, what in CELLS.items()}
+    heard = [known[cell][0] != "absent" and not known[cell][1] for cell in table["cell"]]
+    usual = table.loc[heard, "says"].mean()
+    return table.assign(called=(table["told_low"] > 0.5) & (table["says_high"] < usual))
+
+
+def suppressed_cells() -> dict[str, bool]:
+    """Return the name of every cell to whether it is taught and gated."""
+    return {CELL_NAMES[c]: what != "absent" and gated for c, (what, gated) in CELLS.items()}
+
+
 def area(rows: pd.DataFrame, own: Float[np.ndarray, " statement"], *, draws: int) -> stats.Interval:
     """Return the AUROC of places by label, with a bootstrap over issues."""
     labels = rows["label"].to_numpy(float)
