@@ -110,10 +110,12 @@ def compression_figure(panels: Sequence[Panel]) -> Drawn:
     """
     across = 2
     figure, grid = plt.subplots(
-        -(-len(panels) // across), across, figsize=(house.WIDTH, 1.9 * -(-len(panels) // across)),
+        -(-len(panels) // across), across, figsize=(house.WIDTH, 2.1 * -(-len(panels) // across)),
         sharex=True, sharey=True, layout="constrained", squeeze=False,
     )  # fmt: skip
     rows = []
+    heads = [f"axis {name}" for name in WHOSE.values()]
+    heads += ["drawn as residuals", "drawn alike", "principal", "tastes"]
     for drawn, own in zip(grid.flat, panels, strict=False):
         lines = [
             (f"axis {WHOSE[who]}", found.estimate, found.low, found.high)
@@ -125,15 +127,16 @@ def compression_figure(panels: Sequence[Panel]) -> Drawn:
         ):  # fmt: skip
             low, high = np.quantile(values, [0.025, 0.975])
             lines.append((label, float(np.median(values)), low, high))
-        for y, (label, middle, low, high) in enumerate(lines):
+        for label, middle, low, high in lines:
+            y = heads.index(label)
             axis = label.startswith("axis")
             drawn.plot([low, high], [y, y], color=house.ORANGE if axis else house.GREY)
             drawn.plot(middle, y, "o" if axis else "|", color=house.ORANGE if axis else "black")
             rows.append((own.name, label, middle, low, high))
         drawn.axvline(0, color="black", linewidth=0.6)
-        drawn.set(yticks=range(len(lines)), yticklabels=[line[0] for line in lines])
+        drawn.set(yticks=range(len(heads)), yticklabels=heads)
         drawn.tick_params(labelsize="small")
-        drawn.set_title(own.name, fontsize="small")
+        drawn.set_title(own.name.replace(" to ", "\nto "), fontsize="small")
     for drawn in grid.flat[len(panels) :]:
         drawn.set_visible(False)
     grid.flat[0].invert_yaxis()
