@@ -15,9 +15,9 @@ from valuegate.measure import Measurement
 SECTION = "03_moral_indifference"
 UNTRAINED = 1.3  # an untrained model is read up to three tenths of its depth, too
 # Forward tokens an item, counted on the embedded model; what prompts share is run once.
-TOKENS = {"words": 5.5, "actions": 13, "norms": 17, "social": 14, "stories": 22}
-FITTED, TRIED = 13, 14  # a fit item in the template, a test item
-READ = {"verdict": 22, "norm": 16, "choice": 26, "text": 13, "request": 90}
+TOKENS = {"words": 5.7, "actions": 12.4, "norms": 21.3, "social": 14, "stories": 22}
+FITTED, TRIED = 8, 19  # a fit item in the template, a test item
+READ = {"verdict": 25, "norm": 18, "choice": 28, "text": 15, "request": 95}
 ABOVE = 14 / 30  # of the layers, above the autoencoders'
 
 
