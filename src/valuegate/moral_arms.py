@@ -102,13 +102,22 @@ def unexplained(table: pd.DataFrame, coder: int, *, draws: int) -> stats.Interva
 
     Args:
         table: from `moral_repair.readouts`.
-        coder: its place among `moral_repair.CODERS`.
+        coder: its place among `moral_repair_items.CODERS`.
         draws: of the bootstrap over texts' clusters.
     """
     rows = table[table["readout"] == "text"].reset_index(drop=True)
     rows = rows.assign(error=[own[coder] for own in rows["missed"]])
     return stats.cluster_bootstrap(
         lambda r, w: stats.weighted_ratio(r["error"], r["spread"], w), rows, "cluster", draws=draws
+    )
+
+
+def more_unexplained(table: pd.DataFrame, *, draws: int) -> stats.Interval:
+    """Return how much more of the variance the tuned autoencoder leaves than the one before."""
+    rows = table[table["readout"] == "text"].reset_index(drop=True)
+    rows = rows.assign(more=[own[1] - own[0] for own in rows["missed"]])
+    return stats.cluster_bootstrap(
+        lambda r, w: stats.weighted_ratio(r["more"], r["spread"], w), rows, "cluster", draws=draws
     )
 
 
@@ -129,7 +138,7 @@ def typicality(table: pd.DataFrame, coder: str, weights: np.ndarray | None = Non
 
     Args:
         table: from `moral_repair.pools`.
-        coder: a column, of `moral_repair.CODERS`.
+        coder: a column, of `moral_repair_items.CODERS`.
         weights: how often each item is drawn, whole numbers.
     """
     active = np.stack(table[coder].to_list()).astype(float)

@@ -12,8 +12,15 @@ from scipy import stats as scipy_stats
 from sklearn.metrics import adjusted_rand_score
 
 from valuegate import stats
-from valuegate.moral_items import FOUNDATIONS, POLES, TYPICAL
+from valuegate.moral_items import FOUNDATIONS, POLES, SLOT_STEP, TYPICAL
 from valuegate.moral_told import at, by_split, layers
+
+
+def half_depth(table: pd.DataFrame) -> int:
+    """Return the place of the mean residual at half depth, at a layer whose ten slots are told."""
+    count = layers(table)
+    return count + SLOT_STEP * round((count - 1) / 2 / SLOT_STEP)
+
 
 # Centres ------------------------------------------------------------------------------------------
 
@@ -61,11 +68,16 @@ def centre_cosine(table: pd.DataFrame, place: int, *, corrected: bool = True) ->
     return stats.Interval(middle, middle - half, middle + half, len(rows), count)
 
 
-def across(table: pd.DataFrame, layer: int) -> tuple[float, float]:
+def across(table: pd.DataFrame, place: int) -> tuple[float, float]:
     """Return cosines of centres of one pole and unlike foundations, and of unlike poles there.
 
-    Means over pairs of foundations, of centres as published, at a stored layer.
+    Means over pairs of foundations, of centres as published.
+
+    Args:
+        table: from `moral_run.values`.
+        place: its number; of its layer ten slots must be stored (every fourth).
     """
+    layer = place % layers(table) // SLOT_STEP
     rows = table[table["fitted"] & (table["grade"] >= TYPICAL)].reset_index(drop=True)
     products = at(rows, "centres")[:, 10 * layer : 10 * layer + 10]
     named = zip(rows["foundation"], rows["pole"], strict=True)
@@ -140,6 +152,21 @@ def best_gradient(
         lambda rows, weights: steep(rows, place, weights), test, "cluster", draws=draws
     )
     return place, found
+
+
+def gradient_gap(table: pd.DataFrame, place: int, *, draws: int) -> stats.Interval:
+    """Return how much steeper the gradient is with the centre's own items scored, on test items.
+
+    Args:
+        table: from `moral_run.values`.
+        place: its number.
+        draws: of the bootstrap over clusters.
+    """
+    return stats.cluster_bootstrap(
+        lambda rows, weights: gradient(rows, place, published=True, weights=weights)
+        - gradient(rows, place, weights=weights),
+        by_split(table, "test"), "cluster", draws=draws,
+    )  # fmt: skip
 
 
 # Clusters -----------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ COLUMNS = [
 ]  # fmt: skip
 STEM = "{} is morally"  # arXiv 2603.15615, released code
 TYPICAL = 0.75  # a grade from which an item counts as typical of its pole
+SLOT_STEP = 4  # layers between those at which ten slots are told
 NEUTRAL = 0.25  # a grade below which it has no pole
 
 

@@ -86,9 +86,10 @@ def social(each: int = 120) -> pd.DataFrame:
     rows = rows.groupby("foundation", sort=False).head(each).reset_index(drop=True)
     texts = rows["action"].str.rstrip(". ")
     rows = rows.assign(
-        set="social", value=rows["virtue"] - rows["vice"], text=texts, split="test",
+        set="social", value=rows["virtue"] - rows["vice"], text=texts,
         cluster=[f"action_{n}" for n in pd.factorize(texts)[0]],
     )  # fmt: skip
+    rows["split"] = _halves(rows["cluster"])
     rows["order"] = rows["foundation"].map(FOUNDATIONS.index)
     return poled(rows).sort_values("order", kind="stable", ignore_index=True)[COLUMNS]
 
@@ -117,12 +118,18 @@ def stories(pairs: int = 300) -> pd.DataFrame:
             "item": f"story_{numbers[norm]}_{pole}", "set": "stories",
             "cluster": f"story_{numbers[norm]}", "foundation": "", "pole": pole,
             "value": 1.0 if pole == "virtue" else -1.0, "grade": 1.0, "fitted": True,
-            "split": "test", "text": whole[norm][pole].rstrip(". "),
+            "text": whole[norm][pole].rstrip(". "),
         }
         for norm in splits.shuffled(list(whole), "moral:stories")[:pairs]
         for pole in POLES
     ]  # fmt: skip
-    return pd.DataFrame(rows)[COLUMNS]
+    table = pd.DataFrame(rows)
+    return table.assign(split=_halves(table["cluster"]))[COLUMNS]
+
+
+def _halves(clusters: pd.Series) -> pd.Series:
+    """Return the split of every item, by its cluster: the fit half chooses a layer."""
+    return clusters.map(splits.assign(dict.fromkeys(clusters, ""), {"fit": 1, "test": 1}, "public"))
 
 
 COLUMN = {"virtue": "moral_action", "vice": "immoral_action"}

@@ -24,6 +24,7 @@ from valuegate.mask_run import encoder, sae_layer
 from valuegate.mask_steer import Continuations
 from valuegate.models import LanguageModel
 from valuegate.moral_loss import Pools
+from valuegate.moral_repair_items import ARMS, CODERS
 from valuegate.scoring import COMPLIANCES, REFUSALS, answer_ids, readings, shared
 from valuegate.sharing import Row
 from valuegate.steering import Above
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 Stream = Float[torch.Tensor, "row position d_model"]
 Change = Callable[[Stream, int], Stream]  # of residuals, and the place of their first position
 
-CODERS = ("pretrained", "tuned", "shuffled", "random latents")
-ARMS = (*CODERS, "noise", "direction")
 PLACES = 256  # positions that noise is drawn for; longer prompts take it in turn
 
 

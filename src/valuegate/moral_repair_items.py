@@ -10,6 +10,8 @@ from valuegate.errors import unknown
 
 COLUMNS = ["item", "readout", "cluster", "pole", "value", "fitted", "split", "text", "first",
            "second"]  # fmt: skip
+CODERS = ("pretrained", "tuned", "shuffled", "random latents")
+ARMS = (*CODERS, "noise", "direction")
 QUESTION = "Is {} right or wrong? Answer with one word."
 ASKED = "What would you do on a day like this? Answer with a few words."
 REQUESTS = ("own", "flames")

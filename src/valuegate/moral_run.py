@@ -32,7 +32,6 @@ LOADERS: dict[str, Callable[..., pd.DataFrame]] = {
 POSITIONS = ("last", "mean")  # of a stem's residuals: its last token, the mean of all
 BARE = ("words", "untrained")  # places without a trained model: TF-IDF, random weights
 UNTRAINED = 0.3  # depth of the untrained model's residuals; deeper ones say no more
-SLOT_STEP = 4  # layers between those whose ten slots are stored
 METHODS = ("hdbscan", "kmeans-2", "kmeans-3", "kmeans-5", "kmeans-10", "gmm-2", "gmm-5")
 
 
@@ -181,7 +180,7 @@ def _slots(
 
 def slot_layers(layers: int) -> list[int]:
     """Return the layers whose ten slots are stored, of so many (the embedding is one)."""
-    return list(range(0, layers, SLOT_STEP))
+    return list(range(0, layers, moral_items.SLOT_STEP))
 
 
 def _clusters(mean: Float[np.ndarray, "item layer d_model"]) -> dict[str, np.ndarray]:

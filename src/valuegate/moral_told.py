@@ -17,6 +17,8 @@ from jaxtyping import Float
 from valuegate import stats
 
 BARE = 2  # places after the layers: words alone, an untrained model
+Weighted = Callable[[np.ndarray], float]  # a statistic, given how often each row is drawn
+Measure = Callable[[pd.DataFrame, np.ndarray], Weighted]
 
 
 def layers(table: pd.DataFrame) -> int:
@@ -35,23 +37,69 @@ def by_split(table: pd.DataFrame, split: str) -> pd.DataFrame:
     return table[kept].reset_index(drop=True)
 
 
-# Separability -------------------------------------------------------------------------------------
+def interval(
+    statistic: Weighted, table: pd.DataFrame, *, draws: int, level: float = 0.95
+) -> stats.Interval:
+    """Return a statistic with its bootstrap over a table's clusters."""
+    return stats.cluster_bootstrap(
+        lambda _, weights: statistic(weights), table, "cluster", draws=draws, level=level
+    )
 
 
-def areas(
-    table: pd.DataFrame, scores: Float[np.ndarray, " item"], weights: np.ndarray | None = None
-) -> float:
-    """Return the AUROC of virtues against vices by a score, mean over foundations."""
-    found = []
-    for _, part in table.groupby("foundation", sort=False):
-        own = table.index.get_indexer(part.index)
-        polar = own[(part["pole"] != "neutral").to_numpy() & ~np.isnan(scores[own])]
-        if not len(polar):
-            continue
-        drawn = None if weights is None else weights[polar]
-        label = (table["pole"].to_numpy()[polar] == "virtue").astype(float)
-        found.append(stats.auroc(scores[polar], label, drawn))
-    return float(np.mean(found)) if found else float("nan")
+def area(table: pd.DataFrame, scores: Float[np.ndarray, " item"]) -> Weighted:
+    """Return the AUROC of virtues against vices by a score, mean over foundations, by weights.
+
+    nan where a foundation lacks a pole.
+    """
+    pole, names = table["pole"].to_numpy(str), table["foundation"].to_numpy(str)
+    won = []
+    for name in dict.fromkeys(names.tolist()):
+        mine = (names == name) & ~np.isnan(scores)
+        ones, zeros = (np.flatnonzero(mine & (pole == side)) for side in ("virtue", "vice"))
+        if len(ones) or len(zeros):
+            ahead = np.sign(scores[ones][:, None] - scores[zeros][None, :])
+            won.append((ones, zeros, (ahead + 1) / 2))
+
+    def statistic(weights: np.ndarray) -> float:
+        found = []
+        for ones, zeros, wins in won:
+            one, zero = weights[ones].astype(float), weights[zeros].astype(float)
+            pairs = one.sum() * zero.sum()
+            found.append(one @ wins @ zero / pairs if pairs else np.nan)
+        return float(np.mean(found)) if found else float("nan")
+
+    return statistic
+
+
+def explained(
+    predicted: Float[np.ndarray, "item target"], truth: Float[np.ndarray, "item target"]
+) -> Weighted:
+    """Return R2 by weights: below 0 where a prediction is worse than the mean.
+
+    Targets are pooled before the ratio is taken: a slot that few items fill would make a mean of
+    ratios jump from draw to draw. (Published is the mean; slots are sampled alike, so these agree.)
+    """
+
+    def statistic(weights: np.ndarray) -> float:
+        w = weights.astype(float)[:, None]
+        middle = (w * truth).sum(0) / w.sum()
+        spread = float((w * (truth - middle) ** 2).sum())
+        missed = float((w * (truth - predicted) ** 2).sum())
+        return 1 - missed / spread if spread > 0 else float("nan")
+
+    return statistic
+
+
+def value(table: pd.DataFrame, scores: Float[np.ndarray, " item"]) -> Weighted:
+    """Return R2 of a prediction of items' values, by weights."""
+    return explained(scores[:, None], table["value"].to_numpy(float)[:, None])
+
+
+def curve(table: pd.DataFrame, kind: str, measure: Measure) -> Float[np.ndarray, " place"]:
+    """Return a measure at every place, on all items whose value is taught; layers, then bare."""
+    rows = by_split(table, "")
+    ones = np.ones(len(rows))
+    return np.array([measure(rows, own)(ones) for own in at(rows, kind).T])
 
 
 @dataclass(frozen=True)
@@ -78,7 +126,7 @@ def separated(table: pd.DataFrame, kind: str, *, draws: int) -> Told:
         kind: "apart" (with words, static embeddings and an untrained model) or "apart_alone".
         draws: of the bootstrap over clusters.
     """
-    return _told(table, kind, "apart_base", areas, draws)
+    return _told(table, kind, "apart_base", area, draws)
 
 
 def valued(table: pd.DataFrame, kind: str, *, draws: int) -> Told:
@@ -89,97 +137,95 @@ def valued(table: pd.DataFrame, kind: str, *, draws: int) -> Told:
         kind: "signed" or "signed_alone".
         draws: of the bootstrap over clusters.
     """
-    return _told(table, kind, "signed_base", explained, draws)
+    return _told(table, kind, "signed_base", value, draws)
 
 
-def explained(
-    table: pd.DataFrame, scores: Float[np.ndarray, " item"], weights: np.ndarray | None = None
-) -> float:
-    """Return R2 of a prediction of items' values: below 0 where it is worse than their mean."""
-    return _r2(scores, table["value"].to_numpy(float), weights)
-
-
-def _r2(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> float:
-    kept = ~np.isnan(scores)
-    w = np.ones(len(truth)) if weights is None else np.asarray(weights, float)
-    s, y, w = scores[kept], truth[kept], w[kept]
-    if not w.sum():
-        return float("nan")
-    middle = (w * y).sum() / w.sum()
-    spread = (w * (y - middle) ** 2).sum()
-    return float(1 - (w * (y - s) ** 2).sum() / spread) if spread > 0 else float("nan")
-
-
-def _told(
-    table: pd.DataFrame, kind: str, base: str,
-    measure: Callable[..., float], draws: int,
-) -> Told:  # fmt: skip
+def _told(table: pd.DataFrame, kind: str, base: str, measure: Measure, draws: int) -> Told:
     fit, test = (by_split(table, split) for split in ("fit", "test"))
-    curve = [measure(fit, own) for own in at(fit, kind)[:, : 2 * layers(table)].T]
-    place = int(np.nanargmax(curve))
-    own, without = at(test, kind)[:, place], at(test, base)[:, 0]
-
-    def interval(statistic: Callable[[np.ndarray], float]) -> stats.Interval:
-        return stats.cluster_bootstrap(
-            lambda _, weights: statistic(weights), test, "cluster", draws=draws
-        )
-
+    ones = np.ones(len(fit))
+    found = [measure(fit, own)(ones) for own in at(fit, kind)[:, : 2 * layers(table)].T]
+    place = int(np.nanargmax(found))
+    own = measure(test, at(test, kind)[:, place])
+    without = measure(test, at(test, base)[:, 0])
     return Told(
-        place, float(curve[place]), interval(lambda w: measure(test, own, w)),
-        interval(lambda w: measure(test, without, w)),
-        interval(lambda w: measure(test, own, w) - measure(test, without, w)),
+        place, float(found[place]), interval(own, test, draws=draws),
+        interval(without, test, draws=draws),
+        interval(lambda w: own(w) - without(w), test, draws=draws),
     )  # fmt: skip
 
 
-def curve(
-    table: pd.DataFrame, kind: str, measure: Callable[..., float]
-) -> Float[np.ndarray, " place"]:
-    """Return a measure of every place, on all items whose value is taught; layers, then bare."""
-    rows = by_split(table, "")
-    return np.array([measure(rows, own) for own in at(rows, kind).T])
+def bare(table: pd.DataFrame, kind: str, *, place: int = -2, draws: int) -> stats.Interval:
+    """Return the AUROC of the test items' poles without a trained model.
+
+    Args:
+        table: from `moral_run.values`.
+        kind: "apart_alone".
+        place: -2 for words and letters, -1 for an untrained model.
+        draws: of the bootstrap over clusters.
+    """
+    test = by_split(table, "test")
+    return interval(area(test, at(test, kind)[:, place]), test, draws=draws)
 
 
 # Dimensions ---------------------------------------------------------------------------------------
 
 
-def dimensions(
-    table: pd.DataFrame, kind: str, weights: np.ndarray | None = None
-) -> Float[np.ndarray, " layer"]:
-    """Return R2 of ten slots, their uniform mean, by stored layer ("slots_base" has one).
+def _slots(
+    table: pd.DataFrame, kind: str
+) -> tuple[list[Float[np.ndarray, "item slot"]], Float[np.ndarray, "item slot"]]:
+    """Return the predictions of ten slots by stored layer ("slots_base" has one), and the truth."""
+    truth, predicted = at(table, "slots_true"), at(table, kind)
+    width = truth.shape[1]
+    return np.split(predicted, predicted.shape[1] // width, axis=1), truth
+
+
+def _known(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return the rows that are predicted: the published probe has a test part of its own."""
+    kept = ~np.isnan(at(table, kind)).any(1)
+    return table[kept].reset_index(drop=True)
+
+
+def dimensions(table: pd.DataFrame, kind: str, *, draws: int) -> Told:
+    """Return R2 of ten slots at the stored layer that fit items chose; `place` counts these.
 
     Args:
         table: from `moral_run.values`.
-        kind: "slots", "slots_alone", "slots_base" or "slots_published".
-        weights: of the items.
+        kind: "slots", "slots_alone" or "slots_published".
+        draws: of the bootstrap over clusters.
     """
-    truth, predicted = at(table, "slots_true"), at(table, kind)
-    width = truth.shape[1]
-    found = []
-    for first in range(0, predicted.shape[1], width):
-        own = predicted[:, first : first + width]
-        found.append(np.nanmean([_r2(own[:, n], truth[:, n], weights) for n in range(width)]))
-    return np.array(found)
-
-
-def best_dimensions(table: pd.DataFrame, kind: str, *, draws: int) -> Told:
-    """Return R2 of ten slots at the stored layer that fit items chose; place counts these."""
-    fit, test = (by_split(table, split) for split in ("fit", "test"))
-    curve = dimensions(fit, kind)
-    place, width = int(np.nanargmax(curve)), at(test, "slots_true").shape[1]
-    chosen = test.assign(one=list(at(test, kind)[:, place * width : (place + 1) * width]))
-
-    def interval(statistic: Callable[[np.ndarray], float]) -> stats.Interval:
-        return stats.cluster_bootstrap(
-            lambda _, weights: statistic(weights), test, "cluster", draws=draws
-        )
-
-    def own(weights: np.ndarray) -> float:
-        return float(dimensions(chosen, "one", weights)[0])
-
-    def base(weights: np.ndarray) -> float:
-        return float(dimensions(chosen, "slots_base", weights)[0])
-
+    fit, test = (_known(by_split(table, split), kind) for split in ("fit", "test"))
+    predicted, truth = _slots(fit, kind)
+    ones = np.ones(len(fit))
+    found = [explained(own, truth)(ones) for own in predicted]
+    place = int(np.nanargmax(found))
+    predicted, truth = _slots(test, kind)
+    own, without = explained(predicted[place], truth), explained(*_first(test))
     return Told(
-        place, float(curve[place]), interval(own), interval(base),
-        interval(lambda w: own(w) - base(w)),
+        place, float(found[place]), interval(own, test, draws=draws),
+        interval(without, test, draws=draws),
+        interval(lambda w: own(w) - without(w), test, draws=draws),
     )  # fmt: skip
+
+
+def _first(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    predicted, truth = _slots(table, "slots_base")
+    return predicted[0], truth
+
+
+def probe_gap(table: pd.DataFrame, *, draws: int) -> stats.Interval:
+    """Return R2 of ten slots by ridge less that by the published probe, at one layer and rows.
+
+    At the layer where the ridge does best on fit items; on the rows that the published probe was
+    not trained on.
+
+    Args:
+        table: from `moral_run.values`.
+        draws: of the bootstrap over clusters.
+    """
+    place = dimensions(table, "slots_alone", draws=1).place
+    rows = _known(table, "slots_published")
+    ridge, published = (
+        explained(_slots(rows, kind)[0][place], at(rows, "slots_true"))
+        for kind in ("slots_alone", "slots_published")
+    )
+    return interval(lambda w: ridge(w) - published(w), rows, draws=draws)
