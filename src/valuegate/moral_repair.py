@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 Stream = Float[torch.Tensor, "row position d_model"]
 Change = Callable[[Stream, int], Stream]  # of residuals, and the place of their first position
 
+RIGHT = ("right", "Right", " right", " Right")
+WRONG = ("wrong", "Wrong", " wrong", " Wrong")
 PLACES = 256  # positions that noise is drawn for; longer prompts take it in turn
 
 
@@ -234,7 +236,7 @@ def _above(
     layer, texts = sae_layer(lm), list(rows["text"])
     if readout in ("verdict", "norm"):
         judged = Above(lm, [lm.chat(text) for text in texts], layer)
-        right, wrong = (answer_ids(lm, [word]) for word in ("right", "wrong"))
+        right, wrong = (answer_ids(lm, spellings) for spellings in (RIGHT, WRONG))
 
         def log_odds(change: Callable[[Stream], Stream]) -> Float[np.ndarray, " row"]:
             logits = judged.logits(change, [*right, *wrong])
