@@ -194,7 +194,7 @@ for id, own in (("gradient", found), ("gradient_self", itself)):
     )  # fmt: skip
 
 # %%
-shuffled = max(20, draws // 10)
+shuffled = max(20, draws // 50)
 section.print_table(tables.clusters_table(tagged, draws=shuffled), "clusters")
 table = tagged["actions", before]
 best = {

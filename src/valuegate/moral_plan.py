@@ -17,7 +17,7 @@ UNTRAINED = 1.3  # an untrained model is read up to three tenths of its depth, t
 # Forward tokens an item, counted on the embedded model; what prompts share is run once.
 TOKENS = {"words": 5.7, "actions": 12.4, "norms": 21.3, "social": 14, "stories": 22}
 FITTED, TRIED = 8, 19  # a fit item in the template, a test item
-READ = {"verdict": 25, "norm": 18, "choice": 28, "text": 15, "request": 95}
+READ = {"verdict": 28, "norm": 20, "choice": 31, "text": 17, "request": 105}
 ABOVE = 14 / 30  # of the layers, above the autoencoders'
 
 

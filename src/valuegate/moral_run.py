@@ -65,10 +65,17 @@ def untrained(lm: LanguageModel) -> LanguageModel:
 
 @dataclass(frozen=True)
 class Whole:
-    """All items of a set, what was found of each, and an axis to score one again along."""
+    """All items of a set, what was found of each, and an axis to score one again along.
+
+    Attributes:
+        found: a row an item.
+        layer: at half depth; `last`, its last-token residual of every item, and `mean`, theirs.
+        axis: unit, from vices' to virtues' mean there.
+    """
 
     found: pd.DataFrame
     layer: int
+    last: Float[np.ndarray, "item d_model"]
     mean: Float[np.ndarray, " d_model"]
     axis: Float[np.ndarray, " d_model"]
 
@@ -97,7 +104,7 @@ def whole(lm: LanguageModel, name: str, options: str) -> Whole:
     sign = np.sign(rows["value"].to_numpy(float))
     axis = own[sign > 0].mean(0) - own[sign < 0].mean(0) if (sign < 0).any() else own[sign > 0][0]
     found = _found(rows, stream, bare)
-    return Whole(found, layer, own.mean(0), axis / max(float(np.linalg.norm(axis)), 1e-12))
+    return Whole(found, layer, own, own.mean(0), axis / max(float(np.linalg.norm(axis)), 1e-12))
 
 
 def _found(
@@ -213,7 +220,10 @@ def values(lm: LanguageModel, rows: pd.DataFrame, *, name: str, options: str) ->
     """
     every = whole(lm, name, options)
     found = rows[["item"]].merge(every.found, on="item", how="left", validate="one_to_one")
-    own = read(lm, moral_items.stems(rows), [every.layer])[:, 0, 0] - every.mean
+    if list(rows["item"]) == list(every.found["item"]):
+        own = every.last - every.mean
+    else:
+        own = read(lm, moral_items.stems(rows), [every.layer])[:, 0, 0] - every.mean
     return found.assign(along=own @ every.axis / np.linalg.norm(own, axis=1))
 
 
