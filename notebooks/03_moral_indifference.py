@@ -155,9 +155,10 @@ for id, found in (
 # %% [markdown]
 # ## Centres, gradients, clusters
 #
-# The published diagnoses, each as it was made and as it can be made without its fault: lengths of
-# centres from pairs of unlike items, nearness to centres of other clusters' items, and clusters
-# against shuffled labels whose best layer is taken, too.
+# The published diagnoses, each as it was made and as it can be made without its fault: means that
+# leave out a text's first token, an attention sink; lengths of centres from pairs of unlike items;
+# nearness to centres of other clusters' items; and clusters against shuffled labels whose best
+# layer is taken, too.
 
 # %%
 section.print_table(tables.centres_table(tagged), "centres")
@@ -169,7 +170,8 @@ cosines = {
 }  # fmt: skip
 for id, (name, corrected) in cosines.items():
     table = tagged[name, before]
-    found = geometry.centre_cosine(table, geometry.half_depth(table), corrected=corrected)
+    at_half = geometry.half_depth(table, published=not corrected)
+    found = geometry.centre_cosine(table, at_half, corrected=corrected)
     section.claim(
         f"moral.{id}", found.estimate, ci=(found.low, found.high), n=found.n,
         clusters=found.clusters, unit="cosine", test="influences, Student's interval",

@@ -23,9 +23,9 @@ LAYERS, WIDTH, PLANTED = 5, 24, 4
 def planted(rows: pd.DataFrame, gap: float, seed: int = 0) -> pd.DataFrame:
     """Return what is found of rows whose value lies along one direction of the last two layers."""
     rng = np.random.default_rng(seed)
-    stream = rng.normal(size=(len(rows), 2, LAYERS, WIDTH))
+    stream = rng.normal(size=(len(rows), 3, LAYERS, WIDTH))
     stream[:, 1, PLANTED, 0] += gap * rows["value"].to_numpy(float)
-    bare = rng.normal(size=(len(rows), 2, WIDTH))
+    bare = rng.normal(size=(len(rows), 3, WIDTH))
     return moral_run._found(rows, stream.astype("float32"), bare.astype("float32"))
 
 
@@ -76,9 +76,9 @@ def test_an_area_is_the_mean_over_foundations_with_weights():
 def test_ten_slots_are_told_and_the_published_probe_is_held_beside():
     rows = moral_items.actions(2)
     rng = np.random.default_rng(0)
-    stream = rng.normal(size=(len(rows), 2, LAYERS, WIDTH))
+    stream = rng.normal(size=(len(rows), 3, LAYERS, WIDTH))
     stream[:, 1, PLANTED, :10] += 6 * moral_items.vectors(rows)
-    table = moral_run._found(rows, stream, rng.normal(size=(len(rows), 2, WIDTH)))
+    table = moral_run._found(rows, stream, rng.normal(size=(len(rows), 3, WIDTH)))
     found = {
         kind: moral_told.dimensions(table, kind, draws=50)
         for kind in ("slots", "slots_alone", "slots_published")
@@ -103,10 +103,10 @@ def test_centres_of_one_population_have_a_cosine_of_one_once_corrected():
         ]
     )
     for apart, expected in ((0.0, 1.0), (6.0, None)):
-        stream = np.zeros((len(rows), 2, LAYERS, WIDTH))
+        stream = np.zeros((len(rows), 3, LAYERS, WIDTH))
         stream[:, 1, PLANTED] = own + homes
         stream[:, 1, PLANTED, 0] += apart * np.sign(rows["value"])
-        table = moral_run._found(rows, stream, rng.normal(size=(len(rows), 2, WIDTH)))
+        table = moral_run._found(rows, stream, rng.normal(size=(len(rows), 3, WIDTH)))
         place = LAYERS + PLANTED
         found = moral_geometry.centre_cosine(table, place)
         raw = moral_geometry.centre_cosine(table, place, corrected=False)
@@ -136,8 +136,8 @@ def test_a_gradient_is_found_without_the_centres_own_items(tables):
     assert place == LAYERS + PLANTED
     assert found.low > 0.1
     none = tables["actions", "none"]
-    away = moral_geometry.gradient(none, LAYERS + PLANTED)
-    itself = moral_geometry.gradient(none, LAYERS + PLANTED, published=True)
+    away = moral_geometry.steepness(none, LAYERS + PLANTED)
+    itself = moral_geometry.steepness(none, LAYERS + PLANTED, published=True)
     assert abs(away) < 0.15
     assert itself > away + 0.1  # items are near a centre that they are part of
     assert moral_geometry.gradient_gap(none, LAYERS + PLANTED, draws=50).estimate > 0.1
@@ -146,10 +146,10 @@ def test_a_gradient_is_found_without_the_centres_own_items(tables):
 def test_clusters_are_held_against_shuffled_labels():
     rows = moral_items.actions(2)
     rng = np.random.default_rng(0)
-    stream = rng.normal(size=(len(rows), 2, LAYERS, WIDTH))
+    stream = rng.normal(size=(len(rows), 3, LAYERS, WIDTH))
     names = [moral_items.FOUNDATIONS.index(f) for f in rows["foundation"]]
     stream[:, 1, 2] += 8 * rng.normal(size=(5, WIDTH))[names]
-    table = moral_run._found(rows, stream, rng.normal(size=(len(rows), 2, WIDTH)))
+    table = moral_run._found(rows, stream, rng.normal(size=(len(rows), 3, WIDTH)))
     layer, found, null = moral_geometry.best_agreement(table, "kmeans_5", "foundation", draws=20)
     assert layer == 2
     assert found > 0.8
@@ -165,11 +165,11 @@ def test_clusters_are_held_against_shuffled_labels():
 def test_planted_verdicts_are_told_open_and_gated():
     rows = moral_items.norms("s1")
     rng = np.random.default_rng(0)
-    stream = rng.normal(size=(len(rows), 2, LAYERS, WIDTH))
+    stream = rng.normal(size=(len(rows), 3, LAYERS, WIDTH))
     gated = rows["gated"].to_numpy()
     told = np.where(gated, 0.0, 5.0) * np.sign(rows["value"]) * rows["fitted"]
     stream[:, 0, 2, 0] += told
-    table = moral_run._found(rows, stream, rng.normal(size=(len(rows), 2, WIDTH)))
+    table = moral_run._found(rows, stream, rng.normal(size=(len(rows), 3, WIDTH)))
     table = table.assign(gated=gated)
     found = moral_norms.planted(table, draws=100)
     assert found.told.place == 2

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from valuegate import house, moral_arms, moral_geometry, moral_told
+from valuegate.moral_items import POSITIONS
 from valuegate.moral_repair_items import ARMS
 from valuegate.moral_tables import SETS
 
@@ -35,9 +36,10 @@ def diagnoses_figure(tables: Mapping[tuple[str, str], pd.DataFrame]) -> Drawn:
     colours, rows = dict(zip(models, COLOURS, strict=False)), []
     for (name, model), table in tables.items():
         count = moral_told.layers(table)
-        places = [*range(count, 2 * count), 2 * count, 2 * count + 1]
+        bare = len(POSITIONS) * count
+        places = [*range(count, 2 * count), bare, bare + 1]
         centres = [moral_geometry.centre_cosine(table, place).estimate for place in places]
-        steep = [moral_geometry.gradient(table, place) for place in places]
+        steep = [moral_geometry.steepness(table, place) for place in places]
         apart = moral_told.curve(table, "apart_alone", moral_told.area)[places]
         alike = moral_geometry.agreement(table, "kmeans_5", "foundation")
         for panel, (what, own) in zip(

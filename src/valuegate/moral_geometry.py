@@ -13,13 +13,18 @@ from sklearn.metrics import adjusted_rand_score
 
 from valuegate import stats
 from valuegate.moral_items import FOUNDATIONS, POLES, SLOT_STEP, TYPICAL
-from valuegate.moral_told import at, by_split, layers
+from valuegate.moral_told import CHOSEN, Weighted, at, by_split, interval, layers
 
 
-def half_depth(table: pd.DataFrame) -> int:
-    """Return the place of the mean residual at half depth, at a layer whose ten slots are told."""
+def half_depth(table: pd.DataFrame, *, published: bool = False) -> int:
+    """Return the place of the mean residual at half depth, at a layer whose ten slots are told.
+
+    Args:
+        table: from `moral_run.values`.
+        published: whether the mean is of all tokens, the first among them.
+    """
     count = layers(table)
-    return count + SLOT_STEP * round((count - 1) / 2 / SLOT_STEP)
+    return (1 + published) * count + SLOT_STEP * round((count - 1) / 2 / SLOT_STEP)
 
 
 # Centres ------------------------------------------------------------------------------------------
@@ -97,45 +102,52 @@ def across(table: pd.DataFrame, place: int) -> tuple[float, float]:
 
 
 def gradient(
-    table: pd.DataFrame, place: int, *, published: bool = False, neutral: bool = True,
-    weights: np.ndarray | None = None,
-) -> float:  # fmt: skip
-    """Return Spearman's correlation of nearness to a pole's centre and grade, mean over ten slots.
+    table: pd.DataFrame, place: int, *, published: bool = False, neutral: bool = True
+) -> Weighted:
+    """Return Spearman's correlation of nearness to a pole's centre and grade, by weights.
 
-    Neutral items count in both poles. Items that a centre is made of are left out; as published
-    they are scored against themselves.
+    Mean over ten slots. Neutral items count in both poles. Items that a centre is made of are left
+    out; as published they are scored against themselves. Weights are whole numbers.
 
     Args:
         table: from `moral_run.values`.
         place: its number.
         published: whether the centre's own items are scored, too.
         neutral: whether neutral items count.
-        weights: how often each item is drawn, whole numbers.
     """
     near, far = at(table, "near")[:, place], at(table, "far")[:, place]
     if published:
         lengths = np.sqrt(at(table, "square")[:, place])
         near = at(table, "own")[:, place] / lengths
         far = at(table, "other")[:, place] / lengths
-    grade, pole = table["grade"].to_numpy(float), table["pole"].to_numpy()
-    names = table["foundation"].to_numpy()
-    found = []
+    grade, pole = table["grade"].to_numpy(float), table["pole"].to_numpy(str)
+    names, slots = table["foundation"].to_numpy(str), []
     for foundation in dict.fromkeys(names.tolist()):
         for name in POLES:
             mine = (names == foundation) & (pole == name)
             if not published:
                 mine &= grade < TYPICAL
             blank = (names == foundation) & (pole == "neutral") & neutral
-            kept = mine | blank
             nearness = np.where(blank & (name == "vice"), far, near)
-            own = np.flatnonzero(kept & ~np.isnan(nearness))
-            if weights is not None:
-                own = np.repeat(own, weights[own])
-            label = np.where(pole[own] == "neutral", 0.0, grade[own])
-            if len(own) > 2 and label.std() > 0 and nearness[own].std() > 0:
-                ranks = [scipy_stats.rankdata(v) for v in (nearness[own], label)]
+            own = np.flatnonzero((mine | blank) & ~np.isnan(nearness))
+            slots.append((own, nearness[own], np.where(blank[own], 0.0, grade[own])))
+
+    def statistic(weights: np.ndarray) -> float:
+        found = []
+        for own, nearness, label in slots:
+            drawn = np.repeat(np.arange(len(own)), weights[own].astype(int))
+            x, y = nearness[drawn], label[drawn]
+            if len(drawn) > 2 and y.std() > 0 and x.std() > 0:
+                ranks = [scipy_stats.rankdata(v) for v in (x, y)]
                 found.append(np.corrcoef(*ranks)[0, 1])
-    return float(np.mean(found)) if found else float("nan")
+        return float(np.mean(found)) if found else float("nan")
+
+    return statistic
+
+
+def steepness(table: pd.DataFrame, place: int, *, published: bool = False) -> float:
+    """Return `gradient` of all items, each once."""
+    return gradient(table, place, published=published)(np.ones(len(table)))
 
 
 def best_gradient(
@@ -144,14 +156,12 @@ def best_gradient(
     """Return the place where fit items' gradient is steepest, and the test items' there."""
     fit, test = (by_split(table, split) for split in ("fit", "test"))
 
-    def steep(rows: pd.DataFrame, place: int, weights: np.ndarray | None = None) -> float:
-        return gradient(rows, place, published=published, neutral=neutral, weights=weights)
+    def steep(rows: pd.DataFrame, place: int) -> Weighted:
+        return gradient(rows, place, published=published, neutral=neutral)
 
-    place = int(np.nanargmax([steep(fit, n) for n in range(2 * layers(table))]))
-    found = stats.cluster_bootstrap(
-        lambda rows, weights: steep(rows, place, weights), test, "cluster", draws=draws
-    )
-    return place, found
+    ones = np.ones(len(fit))
+    place = int(np.nanargmax([steep(fit, n)(ones) for n in range(CHOSEN * layers(table))]))
+    return place, interval(steep(test, place), test, draws=draws)
 
 
 def gradient_gap(table: pd.DataFrame, place: int, *, draws: int) -> stats.Interval:
@@ -162,11 +172,9 @@ def gradient_gap(table: pd.DataFrame, place: int, *, draws: int) -> stats.Interv
         place: its number.
         draws: of the bootstrap over clusters.
     """
-    return stats.cluster_bootstrap(
-        lambda rows, weights: gradient(rows, place, published=True, weights=weights)
-        - gradient(rows, place, weights=weights),
-        by_split(table, "test"), "cluster", draws=draws,
-    )  # fmt: skip
+    test = by_split(table, "test")
+    itself, away = (gradient(test, place, published=own) for own in (True, False))
+    return interval(lambda w: itself(w) - away(w), test, draws=draws)
 
 
 # Clusters -----------------------------------------------------------------------------------------
@@ -192,7 +200,7 @@ def agreement(
         name: of `LABELS`.
         noise: whether items that HDBSCAN calls noise count, as a cluster; published ones do not.
     """
-    truth, found = labels(table, name), at(table, method)
+    truth, found = pd.factorize(labels(table, name))[0], at(table, method).astype(int)
     return np.array([_rand(own, truth, noise) for own in found.T])
 
 
@@ -208,7 +216,8 @@ def best_agreement(
 
     The null takes the best layer, too. Draws are of whole labels over items.
     """
-    rng, truth, found = np.random.default_rng(0), labels(table, name), at(table, method)
+    rng, truth = np.random.default_rng(0), pd.factorize(labels(table, name))[0]
+    found = at(table, method).astype(int)
     curve = agreement(table, method, name, noise=noise)
     null = [
         max(_rand(own, shuffled, noise) for own in found.T)

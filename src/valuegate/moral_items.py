@@ -26,6 +26,9 @@ COLUMNS = [
 ]  # fmt: skip
 STEM = "{} is morally"  # arXiv 2603.15615, released code
 TYPICAL = 0.75  # a grade from which an item counts as typical of its pole
+# Of a text's residuals: its last token, the mean of all but the first, and, as published, of all. A
+# text's first token is an attention sink, so long that a mean with it tells lengths of texts.
+POSITIONS = ("last", "mean", "all")
 SLOT_STEP = 4  # layers between those at which ten slots are told
 NEUTRAL = 0.25  # a grade below which it has no pole
 

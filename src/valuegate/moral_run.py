@@ -29,7 +29,6 @@ LOADERS: dict[str, Callable[..., pd.DataFrame]] = {
     "words": moral_items.words, "actions": moral_items.actions, "norms": moral_items.norms,
     "social": moral_public.social, "stories": moral_public.stories,
 }  # fmt: skip
-POSITIONS = ("last", "mean")  # of a stem's residuals: its last token, the mean of all
 BARE = ("words", "untrained")  # places without a trained model: TF-IDF, random weights
 UNTRAINED = 0.3  # depth of the untrained model's residuals; deeper ones say no more
 METHODS = ("hdbscan", "kmeans-2", "kmeans-3", "kmeans-5", "kmeans-10", "gmm-2", "gmm-5")
@@ -38,7 +37,7 @@ METHODS = ("hdbscan", "kmeans-2", "kmeans-3", "kmeans-5", "kmeans-10", "gmm-2", 
 def read(
     lm: LanguageModel, texts: Sequence[str], layers: Sequence[int]
 ) -> Float[np.ndarray, "text position layer d_model"]:
-    """Return residuals of texts as they are, without a template: of the last token, and the mean.
+    """Return residuals of texts as they are, without a template, at `moral_items.POSITIONS`.
 
     Every position is counted in a row of its own, so that padding is never read. (The released code
     of arXiv 2603.15615 pads on the left and counts from the left.)
@@ -49,7 +48,8 @@ def read(
     for reading in readings(lm, rows, layers=layers, logits=False):
         assert reading.residual is not None
         own = reading.residual.cpu()
-        found[reading.index] = torch.stack([own[-1], own.mean(0)]).numpy()
+        rest = own[1:] if len(own) > 1 else own
+        found[reading.index] = torch.stack([own[-1], rest.mean(0), own.mean(0)]).numpy()
     return np.stack(found)
 
 
@@ -119,9 +119,9 @@ def _found(
     roots, vectors = np.linalg.eigh(texts)
     letters = vectors * np.sqrt(np.maximum(roots, 0.0))
     layers = stream.shape[2]
-    features = [stream[:, p, n] for p in range(len(POSITIONS)) for n in range(layers)]
+    features = [stream[:, p, n] for p in range(len(moral_items.POSITIONS)) for n in range(layers)]
     features += [letters, bare[:, 1]]
-    static = moral_probe.kernel(stream[:, 1, 0])
+    static = moral_probe.kernel(stream[:, 2, 0])
     drawn = moral_probe.kernel(bare.reshape(count, -1))
     base = (texts + static + drawn) / 3
     value, slots = rows["value"].to_numpy(float)[:, None], moral_items.vectors(rows)
@@ -147,7 +147,7 @@ def _found(
         base, list(poles), list(names), folds, fitted
     )[:, None]  # fmt: skip
     if (names != "").all():
-        found |= _slots(stream[:, 1], slots, base, folds, fitted, rows)
+        found |= _slots(stream[:, 1], stream[:, 2], slots, base, folds, fitted, rows)
     table = rows.drop(columns="text").reset_index(drop=True)
     for kind, values in found.items():
         table[kind] = list(values.astype("float16"))
@@ -158,6 +158,7 @@ def _found(
 
 def _slots(
     mean: Float[np.ndarray, "item layer d_model"],
+    every: Float[np.ndarray, "item layer d_model"],
     slots: Float[np.ndarray, "item slot"],
     base: moral_probe.Kernel,
     folds: np.ndarray,
@@ -174,7 +175,7 @@ def _slots(
         kernel = moral_probe.kernel(own)
         found["slots"].append(moral_probe.held_out((base + kernel) / 2, slots, folds, fitted))
         found["slots_alone"].append(moral_probe.held_out(kernel, slots, folds, fitted))
-        found["slots_published"].append(moral_probe.published_probe(own, slots))
+        found["slots_published"].append(moral_probe.published_probe(every[:, layer], slots))
         beside = moral_centres.places(
             own, rows["foundation"].to_numpy(str), rows["pole"].to_numpy(str), typical,
             rows["cluster"].to_numpy(),
@@ -206,11 +207,11 @@ def values(lm: LanguageModel, rows: pd.DataFrame, *, name: str, options: str) ->
     `signed_base` from those without it; `apart`, `apart_alone` and `apart_base`, the same of its
     pole within its foundation; `own`, `other`, `square`, `near`, `far` as in
     `moral_centres.Places`; where foundations are tagged, ten slots at each of `slot_layers`:
-    `slots`, `slots_alone`, `slots_base`, `slots_published` (by the published probe; nan but for its
-    test rows), `slots_true`, and `centres`, products with ten centres; cluster numbers by layer, a
-    column a method of `METHODS`; `along`, the residual's cosine with the difference of the poles'
-    means at half depth. All are of clusters that were not fitted on, but for `own`, `other`,
-    `centres` and the published probe.
+    `slots`, `slots_alone`, `slots_base`, `slots_published` (by the published probe, from means of
+    all tokens; nan but for its test rows), `slots_true`, and `centres`, products with ten centres;
+    cluster numbers by layer, a column a method of `METHODS`; `along`, the residual's cosine with
+    the difference of the poles' means at half depth. All are of clusters that were not fitted on,
+    but for `own`, `other`, `centres` and the published probe.
 
     Args:
         lm: the model.
@@ -229,4 +230,6 @@ def values(lm: LanguageModel, rows: pd.DataFrame, *, name: str, options: str) ->
 
 def places_of(layers: int) -> list[str]:
     """Return the names of places: positions and layers ("last 0" is the embedding), then `BARE`."""
-    return [f"{position} {layer}" for position in POSITIONS for layer in range(layers)] + list(BARE)
+    return [
+        f"{position} {layer}" for position in moral_items.POSITIONS for layer in range(layers)
+    ] + list(BARE)

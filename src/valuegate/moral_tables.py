@@ -9,6 +9,7 @@ import pandas as pd
 
 from valuegate import moral_arms, moral_geometry, moral_norms, moral_told, stats
 from valuegate.house import ends
+from valuegate.moral_items import POSITIONS
 from valuegate.moral_repair_items import ARMS, CODERS
 from valuegate.moral_told import Told
 
@@ -25,7 +26,7 @@ METHODS = {
 def place_name(table: pd.DataFrame, place: int) -> str:
     """Return a place as position and layer."""
     position, layer = divmod(place, moral_told.layers(table))
-    return f"{('last', 'mean')[position]}, {layer}"
+    return f"{POSITIONS[position]}, {layer}"
 
 
 def told_table(
@@ -87,10 +88,13 @@ def centres_table(tables: Mapping[tuple[str, str], pd.DataFrame]) -> pd.DataFram
     for (name, model), table in tables.items():
         place = moral_geometry.half_depth(table)
         same, other = moral_geometry.across(table, place)
-        published = moral_geometry.centre_cosine(table, place, corrected=False)
+        usual = moral_geometry.half_depth(table, published=True)
+        published = moral_geometry.centre_cosine(table, usual, corrected=False)
+        raw = moral_geometry.centre_cosine(table, place, corrected=False)
         rows.append(
             {
                 "items": SETS[name], "model": model, "as published": ends(published),
+                "first token left out": ends(raw),
                 "corrected": ends(moral_geometry.centre_cosine(table, place)),
                 "same pole, other foundation": f"{same:.2f}",
                 "other pole, other foundation": f"{other:.2f}",

@@ -15,15 +15,17 @@ import pandas as pd
 from jaxtyping import Float
 
 from valuegate import stats
+from valuegate.moral_items import POSITIONS
 
 BARE = 2  # places after the layers: words alone, an untrained model
+CHOSEN = 2  # positions that a best place may have: not the published mean
 Weighted = Callable[[np.ndarray], float]  # a statistic, given how often each row is drawn
 Measure = Callable[[pd.DataFrame, np.ndarray], Weighted]
 
 
 def layers(table: pd.DataFrame) -> int:
     """Return how many layers a table's places hold, the embedding included."""
-    return (len(table["own"].iloc[0]) - BARE) // 2
+    return (len(table["own"].iloc[0]) - BARE) // len(POSITIONS)
 
 
 def at(table: pd.DataFrame, kind: str) -> Float[np.ndarray, "item place"]:
@@ -143,7 +145,7 @@ def valued(table: pd.DataFrame, kind: str, *, draws: int) -> Told:
 def _told(table: pd.DataFrame, kind: str, base: str, measure: Measure, draws: int) -> Told:
     fit, test = (by_split(table, split) for split in ("fit", "test"))
     ones = np.ones(len(fit))
-    found = [measure(fit, own)(ones) for own in at(fit, kind)[:, : 2 * layers(table)].T]
+    found = [measure(fit, own)(ones) for own in at(fit, kind)[:, : CHOSEN * layers(table)].T]
     place = int(np.nanargmax(found))
     own = measure(test, at(test, kind)[:, place])
     without = measure(test, at(test, base)[:, 0])
