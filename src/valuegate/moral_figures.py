@@ -55,6 +55,7 @@ def diagnoses_figure(tables: Mapping[tuple[str, str], pd.DataFrame]) -> Drawn:
     for panel, head, level in zip(panels.flat, heads, (1.0, 0.0, 0.0, 0.5), strict=True):
         panel.axhline(level, color="black", linewidth=0.6)
         panel.set_title(head, fontsize="small")
+    panels[0, 0].set_ylim(-0.2, 1.4)  # a centre too short to tell goes anywhere
     for panel in panels[1]:
         panel.set_xlabel("layer")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2,

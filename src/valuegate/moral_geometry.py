@@ -87,7 +87,10 @@ def across(table: pd.DataFrame, place: int) -> tuple[float, float]:
     products = at(rows, "centres")[:, 10 * layer : 10 * layer + 10]
     named = zip(rows["foundation"], rows["pole"], strict=True)
     slot = [2 * FOUNDATIONS.index(f) + POLES.index(p) for f, p in named]
-    gram = np.stack([products[np.array(slot) == n].mean(0) for n in range(10)])
+    every = np.array(slot)
+    gram = np.full((10, 10), np.nan)  # nan where a slot has no typical item
+    for n in set(slot):
+        gram[n] = products[every == n].mean(0)
     lengths = np.sqrt(np.diag(gram))
     cosines = gram / np.outer(lengths, lengths)
     alike, unlike = [], []
@@ -95,7 +98,7 @@ def across(table: pd.DataFrame, place: int) -> tuple[float, float]:
         for other in range(10):
             if one // 2 != other // 2:
                 (alike if one % 2 == other % 2 else unlike).append(cosines[one, other])
-    return float(np.mean(alike)), float(np.mean(unlike))
+    return float(np.nanmean(alike)), float(np.nanmean(unlike))
 
 
 # Gradients ----------------------------------------------------------------------------------------

@@ -90,12 +90,14 @@ def centres_table(tables: Mapping[tuple[str, str], pd.DataFrame]) -> pd.DataFram
         same, other = moral_geometry.across(table, place)
         usual = moral_geometry.half_depth(table, published=True)
         published = moral_geometry.centre_cosine(table, usual, corrected=False)
+        last = place - moral_told.layers(table)
         raw = moral_geometry.centre_cosine(table, place, corrected=False)
         rows.append(
             {
                 "items": SETS[name], "model": model, "as published": ends(published),
                 "first token left out": ends(raw),
                 "corrected": ends(moral_geometry.centre_cosine(table, place)),
+                "last token, corrected": ends(moral_geometry.centre_cosine(table, last)),
                 "same pole, other foundation": f"{same:.2f}",
                 "other pole, other foundation": f"{other:.2f}",
                 "n": f"{published.n}/{published.clusters}",
