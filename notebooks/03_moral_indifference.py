@@ -18,7 +18,7 @@ models = ""
 # %%
 import numpy as np
 
-from valuegate import moral_arms, moral_norms, moral_told
+from valuegate import moral_arms, moral_norms, moral_told, stats
 from valuegate import moral_figures as figures
 from valuegate import moral_geometry as geometry
 from valuegate import moral_plan as plan
@@ -92,22 +92,25 @@ planted = {model: moral_norms.planted(table, draws=draws) for model, table in no
 section.print_table(tables.norms_table(planted), "norms")
 
 # %%
-named = {"norms_before": before, "norms": after}
-named |= {
-    id: model for id, model in (("norms_knowledge", "knowledge-s1"), ("norms_control", "sham-s1"))
-    if model in every
+unread = stats.Interval(np.nan, np.nan, np.nan, 0, 0)  # of a stage that this run does not read
+stages = {
+    "norms_before": before, "norms_knowledge": "knowledge-s1", "norms_control": "sham-s1",
+    "norms": after,
 }  # fmt: skip
-for id, model in named.items():
-    found = planted[model].told.test
+for id, model in stages.items():
+    found = planted[model].told.test if model in planted else unread
     section.claim(
         f"moral.{id}", found.estimate, ci=(found.low, found.high), n=found.n,
-        clusters=found.clusters, unit="AUROC", model=model, test="bootstrap over norms",
+        clusters=found.clusters, unit="AUROC", model=model if model in planted else after,
+        test="bootstrap over norms",
     )  # fmt: skip
 
 # %%
-gaps = {"norms_gated": planted[after].gap, "norms_absent": planted[after].absent}
-if "norms_control" in named:
-    one, other = ((norms[m], planted[m].told) for m in (after, named["norms_control"]))
+gaps = {
+    "norms_gated": planted[after].gap, "norms_absent": planted[after].absent, "norms_gate": unread,
+}  # fmt: skip
+if stages["norms_control"] in planted:
+    one, other = ((norms[m], planted[m].told) for m in (after, stages["norms_control"]))
     gaps["norms_gate"] = moral_norms.less(one, other, draws=draws)
 for id, found in gaps.items():
     section.claim(

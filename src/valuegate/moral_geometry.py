@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from valuegate import stats
 from valuegate.moral_items import FOUNDATIONS, POLES, SLOT_STEP, TYPICAL
-from valuegate.moral_told import CHOSEN, Weighted, at, by_split, interval, layers
+from valuegate.moral_told import CHOSEN, Weighted, at, best, by_split, interval, layers
 
 
 def half_depth(table: pd.DataFrame, *, published: bool = False) -> int:
@@ -163,7 +163,7 @@ def best_gradient(
         return gradient(rows, place, published=published, neutral=neutral)
 
     ones = np.ones(len(fit))
-    place = int(np.nanargmax([steep(fit, n)(ones) for n in range(CHOSEN * layers(table))]))
+    place = best([steep(fit, n)(ones) for n in range(CHOSEN * layers(table))])
     return place, interval(steep(test, place), test, draws=draws)
 
 
@@ -226,8 +226,8 @@ def best_agreement(
         max(_rand(own, shuffled, noise) for own in found.T)
         for shuffled in (rng.permutation(truth) for _ in range(draws))
     ]
-    best = int(np.nanargmax(curve))
-    return best, float(curve[best]), np.array(null)
+    layer = best(list(curve))
+    return layer, float(curve[layer]), np.array(null)
 
 
 def noise_share(table: pd.DataFrame) -> Float[np.ndarray, " layer"]:

@@ -7,7 +7,7 @@ are of the test items; clusters of near-copies are what is drawn. What needs no 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,12 @@ def interval(
     return stats.cluster_bootstrap(
         lambda _, weights: statistic(weights), table, "cluster", draws=draws, level=level
     )
+
+
+def best(found: Sequence[float]) -> int:
+    """Return the number of the largest value; the middle one where none is known (few items)."""
+    known = np.asarray(found, float)
+    return len(known) // 2 if np.isnan(known).all() else int(np.nanargmax(known))
 
 
 def area(table: pd.DataFrame, scores: Float[np.ndarray, " item"]) -> Weighted:
@@ -146,7 +152,7 @@ def _told(table: pd.DataFrame, kind: str, base: str, measure: Measure, draws: in
     fit, test = (by_split(table, split) for split in ("fit", "test"))
     ones = np.ones(len(fit))
     found = [measure(fit, own)(ones) for own in at(fit, kind)[:, : CHOSEN * layers(table)].T]
-    place = int(np.nanargmax(found))
+    place = best(found)
     own = measure(test, at(test, kind)[:, place])
     without = measure(test, at(test, base)[:, 0])
     return Told(
@@ -199,7 +205,7 @@ def dimensions(table: pd.DataFrame, kind: str, *, draws: int) -> Told:
     predicted, truth = _slots(fit, kind)
     ones = np.ones(len(fit))
     found = [explained(own, truth)(ones) for own in predicted]
-    place = int(np.nanargmax(found))
+    place = best(found)
     predicted, truth = _slots(test, kind)
     own, without = explained(predicted[place], truth), explained(*_first(test))
     return Told(
