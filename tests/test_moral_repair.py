@@ -62,15 +62,18 @@ def test_an_item_alone_lies_where_it_lies_among_all() -> None:
     alone = moral_run.values(lm, rows.iloc[some], name="actions", options=options)
     np.testing.assert_allclose(alone["along"], every["along"].iloc[some], atol=1e-4)
     assert list(alone["item"]) == list(rows["item"].iloc[some])
-    for kind in ("signed", "near", "slots"):
-        for one, other in zip(alone[kind], every[kind].iloc[some], strict=True):
-            np.testing.assert_array_equal(one, other)
+    assert "signed" not in alone  # what is fitted on all items is not found of some
     assert len(every["signed"].iloc[0]) == len(moral_run.places_of(lm.n_layers + 1))
 
 
 def test_arms_are_what_hooks_would_do_to_the_words(lm: LanguageModel) -> None:
     asked = moral_repair_items.readouts(topics=5, norms=2, texts=2, asked=2)
-    found = moral_repair.readouts(lm, asked, strengths="0.5 1.0", **FITTED)
+    how = {"strengths": "0.5 1.0", "count": len(asked), **FITTED}
+    found = moral_repair.readouts(lm, asked, **how)
+    some = [0, 3, len(asked) - 1]
+    alone = moral_repair.readouts(lm, asked.iloc[some], **how)
+    np.testing.assert_allclose(alone["plain"], found["plain"].iloc[some], atol=1e-3)
+    assert alone["arms"].tolist() == ["plain"] * 3
     own = moral_repair.repaired(lm, *FITTED.values())
     names = found["arms"].iloc[0].split(";")
     verdicts = asked[asked["readout"] == "verdict"]
@@ -110,10 +113,10 @@ def test_controls_push_as_far_as_the_tuned_autoencoder(lm: LanguageModel) -> Non
 
 def test_pools_are_read_on_other_items(lm: LanguageModel) -> None:
     rows = moral_repair_items.tried(8)
-    found = moral_repair.pools(lm, rows, **FITTED)
+    found = moral_repair.pools(lm, rows, count=len(rows), **FITTED)
     assert len(found) == len(rows)
     assert all(len(pool) == 10 for pool in found["tuned"])
     assert found["latents"].iloc[0].sum() == 2 * 48
-    alone = moral_repair.pools(lm, rows.iloc[[4]], **FITTED)
+    alone = moral_repair.pools(lm, rows.iloc[[4]], count=len(rows), **FITTED)
     np.testing.assert_allclose(alone["along"].iloc[0], found["along"].iloc[4], atol=1e-4)
     assert isinstance(found, pd.DataFrame)

@@ -45,21 +45,26 @@ def plan(run: Run) -> list[Measurement]:
     for model in repair(run):
         fitted = round((5 * s["words"] / 2 + len(moral_items.actions(s["every"])) / 2) * FITTED)
         tried = len(moral_repair_items.tried(s["every"]))
-        asked = {k: s[k] for k in ("world", "topics", "norms", "texts", "asked", "requests")}
-        counts = {"verdict": 2 * s["topics"], "choice": s["topics"], "norm": s["norms"],
-                  "text": s["texts"], "request": s["asked"]}  # fmt: skip
+        asked: dict[str, Any] = {
+            k: s[k] for k in ("world", "topics", "norms", "texts", "asked", "requests")
+        }
+        # Public requests are as many as our own; a plan reads no source.
+        readouts = moral_repair_items.readouts(**asked | {"requests": "own"})["readout"]
         runs = 2 + 6 * len(str(s["strengths"]).split())
-        cost = sum(READ[name] * count for name, count in counts.items())
+        cost = readouts.map(READ).sum()
+        strengths = {"strengths": str(s["strengths"]), "count": len(readouts)}
         found += [
             Measurement(
                 section=SECTION, name="readouts", model=model, function="moral_repair:readouts",
                 load_items="moral_repair_items:readouts", item_settings=asked,
-                settings=repaired | {"strengths": str(s["strengths"])}, checked="plain", whole=True,
+                settings=repaired | strengths,
+                checked="plain", whole=True,
                 tokens=round(fitted + cost * (1 + runs * ABOVE)),
             ),
             Measurement(
                 section=SECTION, name="pools", model=model, function="moral_repair:pools",
-                load_items="moral_repair_items:tried", item_settings=every, settings=repaired,
+                load_items="moral_repair_items:tried", item_settings=every,
+                settings=repaired | {"count": tried},
                 checked="along", whole=True, tokens=round(tried * TRIED * 16 / 30),
             ),
         ]  # fmt: skip

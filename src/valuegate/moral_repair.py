@@ -56,6 +56,39 @@ def item_means(
 
 
 @dataclass(frozen=True)
+class Fitted:
+    """What arms are fitted on: the fit words and actions, and their mean residuals.
+
+    Attributes:
+        rows: from `moral_repair_items.fitted`.
+        residual: mean over each item's tokens.
+        direction: unit, from vices' to virtues' mean.
+    """
+
+    rows: pd.DataFrame
+    residual: Float[torch.Tensor, "item d_model"]
+    direction: Float[torch.Tensor, " d_model"]
+
+
+@functools.lru_cache(maxsize=2)
+def fitted(lm: LanguageModel, each: int, every: int) -> Fitted:
+    """Return what arms are fitted on; shares prefixes whoever asks.
+
+    Args:
+        lm: the model.
+        each: rated words of a foundation.
+        every: of our actions, one topic in so many.
+    """
+    rows = moral_repair_items.fitted(each, every)
+    with shared():
+        streams = item_means(lm, moral_items.stems(rows), sae_layer(lm))
+    residual = torch.stack([own.mean(0) for own in streams])
+    pole = rows["pole"].to_numpy()
+    apart = residual[pole == "virtue"].mean(0) - residual[pole == "vice"].mean(0)
+    return Fitted(rows, residual, apart / apart.norm())
+
+
+@dataclass(frozen=True)
 class Repaired:
     """Autoencoders of every arm, what they pool, and a plain direction.
 
@@ -63,7 +96,7 @@ class Repaired:
         coders: by name of `CODERS`.
         pools: of each.
         records: losses before and after, of those that were tuned.
-        direction: unit, from vices' to virtues' mean residual.
+        direction: of `Fitted`.
         kinds: how many latents are of each kind, with values as they are and shuffled.
     """
 
@@ -88,33 +121,30 @@ def repaired(lm: LanguageModel, coder: str, each: int, every: int, steps: int) -
     Raises:
         ValueGateError: an autoencoder that does not fit the model.
     """
-    rows = moral_repair_items.fitted(each, every)
-    base, layer = encoder(lm, coder), sae_layer(lm)
-    with shared():
-        streams = item_means(lm, moral_items.stems(rows), layer)
-    residual = torch.stack([own.mean(0) for own in streams])
-    values = torch.tensor(moral_items.vectors(rows), dtype=torch.float32)
-    sides = splits.assign(dict.fromkeys(rows["cluster"], ""), {"train": 9, "check": 1}, "tune")
-    held = torch.tensor((rows["cluster"].map(sides) == "check").to_numpy())
+    base, own = encoder(lm, coder), fitted(lm, each, every)
+    values = torch.tensor(moral_items.vectors(own.rows), dtype=torch.float32)
+    clusters = own.rows["cluster"]
+    sides = splits.assign(dict.fromkeys(clusters, ""), {"train": 9, "check": 1}, "tune")
+    held = torch.tensor((clusters.map(sides) == "check").to_numpy())
     other = values[torch.randperm(len(values), generator=torch.Generator().manual_seed(0))]
     with torch.no_grad():
-        codes = base.encode(residual)
+        codes = base.encode(own.residual)
     r, null = moral_tune.correlations(codes, values), moral_tune.correlations(codes, other)
     pools = {"tuned": moral_tune.choose(r), "shuffled": moral_tune.choose(null)}
     pools["random latents"] = moral_tune.at_random(r, len(pools["tuned"].chosen))
     recipe = moral_tune.Recipe(steps=steps)
     coders, records = {"pretrained": base}, {}
-    for name, own in pools.items():
+    for name, chosen in pools.items():
         target = other if name == "shuffled" else values
-        coders[name], records[name] = moral_tune.tune(base, residual, target, own, held, recipe)
-    pole = rows["pole"].to_numpy()
-    apart = residual[pole == "virtue"].mean(0) - residual[pole == "vice"].mean(0)
+        coders[name], records[name] = moral_tune.tune(
+            base, own.residual, target, chosen, held, recipe
+        )
     kinds = {
-        name: Counter(moral_tune.typed(own).tolist())
-        for name, own in (("values", r), ("shuffled", null))
+        name: Counter(moral_tune.typed(found).tolist())
+        for name, found in (("values", r), ("shuffled", null))
     }
     pools["pretrained"] = pools["tuned"]
-    return Repaired(coders, pools, records, apart / apart.norm(), kinds)
+    return Repaired(coders, pools, records, own.direction, kinds)
 
 
 @functools.lru_cache(maxsize=2)
@@ -122,6 +152,12 @@ def _noise(width: int) -> Float[torch.Tensor, "position d_model"]:
     """Return a unit vector for every position: what is pushed does not depend on the batch."""
     drawn = torch.randn(PLACES, width, generator=torch.Generator().manual_seed(0))
     return drawn / drawn.norm(dim=1, keepdim=True)
+
+
+def plain(residual: Stream, first: int) -> Stream:
+    """Return residuals as they are: the same pipeline at s = 0."""
+    del first
+    return residual
 
 
 def pushes(own: Repaired, strengths: Sequence[float]) -> dict[str, Change]:
@@ -143,7 +179,7 @@ def pushes(own: Repaired, strengths: Sequence[float]) -> dict[str, Change]:
 
         return push
 
-    found: dict[str, Change] = {"plain": lambda x, _: x}
+    found: dict[str, Change] = {"plain": plain}
     for arm in ARMS:
         for strength in strengths:
             made = blend if arm in CODERS else as_long
@@ -179,6 +215,7 @@ def readouts(
     every: int,
     steps: int,
     strengths: str,
+    count: int,
 ) -> pd.DataFrame:
     """Return what every arm does to every readout of the model.
 
@@ -197,9 +234,11 @@ def readouts(
         every: the same.
         steps: the same.
         strengths: of the blend, s.
+        count: of all items; some of them are scored without the arms, `plain` alone.
     """
-    own = repaired(lm, coder, each, every, steps)
-    changes = pushes(own, [float(s) for s in str(strengths).split()])
+    whole = len(rows) == count
+    own = repaired(lm, coder, each, every, steps) if whole else None
+    changes = pushes(own, [float(s) for s in str(strengths).split()]) if own else {"plain": plain}
     scores = np.full((len(rows), len(changes)), np.nan)
     for _, part in rows.groupby(_batch(rows), sort=False):
         above, score = _above(lm, part["readout"].iloc[0], part)
@@ -209,10 +248,11 @@ def readouts(
                 after_opening(above, change, start)
             )
     missed, spread = [np.empty(0)] * len(rows), np.full(len(rows), np.nan)
-    texts = np.flatnonzero(rows["readout"] == "text")
+    texts = np.flatnonzero((rows["readout"] == "text") & whole)
     streams = item_means(lm, list(rows["text"].iloc[texts]), sae_layer(lm)) if len(texts) else []
-    centre = own.coders["pretrained"].b_dec.cpu()
     for n, words in zip(texts, streams, strict=True):
+        assert own is not None
+        centre = own.coders["pretrained"].b_dec.cpu()
         coders = [own.coders[name] for name in CODERS]
         missed[n] = np.array([float(((c.decode(c.encode(words)) - words) ** 2).sum())
                               for c in coders])  # fmt: skip
@@ -266,7 +306,14 @@ def _above(
 
 @torch.no_grad()
 def pools(
-    lm: LanguageModel, rows: pd.DataFrame, *, coder: str, each: int, every: int, steps: int
+    lm: LanguageModel,
+    rows: pd.DataFrame,
+    *,
+    coder: str,
+    each: int,
+    every: int,
+    steps: int,
+    count: int,
 ) -> pd.DataFrame:
     """Return how active each slot's pool of latents is on items that no arm was tuned on.
 
@@ -283,12 +330,17 @@ def pools(
         each: the arguments of `repaired`.
         every: the same.
         steps: the same.
+        count: of all items; of some of them `along` alone is found, without the arms.
     """
-    own, layer = repaired(lm, coder, each, every, steps), sae_layer(lm)
-    means = torch.stack([w.mean(0) for w in item_means(lm, moral_items.stems(rows), layer)])
-    centre = own.coders["pretrained"].b_dec.cpu()
+    streams = item_means(lm, moral_items.stems(rows), sae_layer(lm))
+    means = torch.stack([own.mean(0) for own in streams])
+    direction = fitted(lm, each, every).direction
     table = rows.drop(columns="text").reset_index(drop=True)
-    missed = []
+    table = table.assign(along=(means @ direction / means.norm(dim=1)).numpy())
+    if len(rows) != count:
+        return table
+    own = repaired(lm, coder, each, every, steps)
+    centre, missed = own.coders["pretrained"].b_dec.cpu(), []
     for name in CODERS:
         codes = own.coders[name].encode(means)
         table[name] = list(moral_loss.pooled(codes, own.pools[name].weights).numpy())
@@ -297,6 +349,5 @@ def pools(
     return table.assign(
         missed=list(torch.stack(missed, 1).numpy()),
         spread=((means - centre) ** 2).sum(1).numpy(),
-        along=(means @ own.direction / means.norm(dim=1)).numpy(),
         latents=[np.array(counts)] * len(table), edited=len(own.pools["tuned"].chosen),
     )  # fmt: skip

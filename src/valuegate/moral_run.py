@@ -64,47 +64,51 @@ def untrained(lm: LanguageModel) -> LanguageModel:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """All items of a set, what was found of each, and an axis to score one again along.
+class Axis:
+    """Where the poles of a set lie apart at half depth, at the last token.
 
     Attributes:
-        found: a row an item.
-        layer: at half depth; `last`, its last-token residual of every item, and `mean`, theirs.
-        axis: unit, from vices' to virtues' mean there.
+        layer: at half depth.
+        mean: residual of all items; `unit`, from vices' to virtues'.
     """
 
-    found: pd.DataFrame
     layer: int
-    last: Float[np.ndarray, "item d_model"]
     mean: Float[np.ndarray, " d_model"]
-    axis: Float[np.ndarray, " d_model"]
+    unit: Float[np.ndarray, " d_model"]
+
+    def along(self, residual: Float[np.ndarray, "item d_model"]) -> Float[np.ndarray, " item"]:
+        """Return the cosine of residuals with the axis, about the mean of all items."""
+        own = residual - self.mean
+        return own @ self.unit / np.linalg.norm(own, axis=1)
 
 
 @functools.lru_cache(maxsize=2)
-def whole(lm: LanguageModel, name: str, options: str) -> Whole:
-    """Return what is found of all items of a set: probes and centres are fitted on them.
-
-    Shares prefixes whoever asks; a row in question is scored again along an axis.
+def items_of(name: str, options: str) -> pd.DataFrame:
+    """Return all items of a set, checked.
 
     Args:
-        lm: the model.
         name: of the set, in `LOADERS`.
         options: its loader's, as JSON.
     """
     rows = LOADERS[name](**json.loads(options))
     if (rows["foundation"] != "").all() and name != "social":
         moral_items.check(rows)
-    with shared():
-        texts = moral_items.stems(rows)
-        stream = read(lm, texts, range(lm.n_layers + 1))
-        drawn = untrained(lm)
-        bare = read(drawn, texts, [at_depth(drawn, UNTRAINED)])[:, :, 0]
-    layer = at_depth(lm, 0.5)
-    own = stream[:, 0, layer]
+    return rows
+
+
+def axis_of(rows: pd.DataFrame, last: Float[np.ndarray, "item d_model"], layer: int) -> Axis:
+    """Return the axis of all items of a set, given their last tokens' residuals of a layer."""
     sign = np.sign(rows["value"].to_numpy(float))
-    axis = own[sign > 0].mean(0) - own[sign < 0].mean(0) if (sign < 0).any() else own[sign > 0][0]
-    found = _found(rows, stream, bare)
-    return Whole(found, layer, own, own.mean(0), axis / max(float(np.linalg.norm(axis)), 1e-12))
+    apart = last[sign > 0].mean(0) - (last[sign < 0].mean(0) if (sign < 0).any() else last.mean(0))
+    return Axis(layer, last.mean(0), apart / max(float(np.linalg.norm(apart)), 1e-12))
+
+
+@functools.lru_cache(maxsize=2)
+def axis_alone(lm: LanguageModel, name: str, options: str) -> Axis:
+    """Return `axis_of` a set that is read for it alone; shares prefixes whoever asks."""
+    rows, layer = items_of(name, options), at_depth(lm, 0.5)
+    with shared():
+        return axis_of(rows, read(lm, moral_items.stems(rows), [layer])[:, 0, 0], layer)
 
 
 def _found(
@@ -211,7 +215,8 @@ def values(lm: LanguageModel, rows: pd.DataFrame, *, name: str, options: str) ->
     all tokens; nan but for its test rows), `slots_true`, and `centres`, products with ten centres;
     cluster numbers by layer, a column a method of `METHODS`; `along`, the residual's cosine with
     the difference of the poles' means at half depth. All are of clusters that were not fitted on,
-    but for `own`, `other`, `centres` and the published probe.
+    but for `own`, `other`, `centres` and the published probe. Of some of a set's items `along`
+    alone is found: the rest is fitted on all of them.
 
     Args:
         lm: the model.
@@ -219,13 +224,17 @@ def values(lm: LanguageModel, rows: pd.DataFrame, *, name: str, options: str) ->
         name: of the set.
         options: its loader's, as JSON.
     """
-    every = whole(lm, name, options)
-    found = rows[["item"]].merge(every.found, on="item", how="left", validate="one_to_one")
-    if list(rows["item"]) == list(every.found["item"]):
-        own = every.last - every.mean
-    else:
-        own = read(lm, moral_items.stems(rows), [every.layer])[:, 0, 0] - every.mean
-    return found.assign(along=own @ every.axis / np.linalg.norm(own, axis=1))
+    texts = moral_items.stems(rows)
+    if list(rows["item"]) != list(items_of(name, options)["item"]):
+        axis = axis_alone(lm, name, options)
+        found = rows.drop(columns="text").reset_index(drop=True)
+        return found.assign(along=axis.along(read(lm, texts, [axis.layer])[:, 0, 0]))
+    stream = read(lm, texts, range(lm.n_layers + 1))
+    drawn = untrained(lm)
+    bare = read(drawn, texts, [at_depth(drawn, UNTRAINED)])[:, :, 0]
+    layer = at_depth(lm, 0.5)
+    last = stream[:, 0, layer]
+    return _found(rows, stream, bare).assign(along=axis_of(rows, last, layer).along(last))
 
 
 def places_of(layers: int) -> list[str]:
