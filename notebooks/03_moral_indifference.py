@@ -17,8 +17,9 @@ models = ""
 
 # %%
 import numpy as np
+import pandas as pd
 
-from valuegate import moral_arms, moral_norms, moral_told, stats
+from valuegate import moral_arms, moral_likeness, moral_norms, moral_told, stats
 from valuegate import moral_figures as figures
 from valuegate import moral_geometry as geometry
 from valuegate import moral_plan as plan
@@ -293,3 +294,15 @@ for model, own in readouts.items():
             f"moral.{id}", value.estimate, ci=(value.low, value.high), n=value.n,
             clusters=value.clusters, unit="nats", model=model, test="paired bootstrap",
         )  # fmt: skip
+
+# %% [markdown]
+# **An option, off in the profiles that ship.** Representations themselves can be trained to follow
+# values, by triplets (arXiv 2609.04022): set `triplets` to a number of steps. What is compared is
+# how far likeness in the stream follows likeness in value, on actions that were not trained on.
+
+# %%
+if section.settings["triplets"]:
+    for model in repaired:
+        own = section.table("triplets", model)
+        likeness = {name: moral_likeness.similarity(own, name) for name in moral_likeness.WHEN}
+        section.print_table(pd.DataFrame([{"model": model, **likeness}]), "triplets")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny import tiny
 
-from valuegate import moral_judge, moral_repair_items, moral_triplet
+from valuegate import moral_judge, moral_likeness, moral_repair_items, moral_triplet
 from valuegate.errors import ValueGateError
 
 
@@ -67,8 +67,8 @@ def test_likeness_follows_value_where_it_was_planted():
             "before": list(rng.normal(size=(60, 4))),
         }
     )  # fmt: skip
-    assert moral_triplet.similarity(table, "after") > 0.5
-    assert abs(moral_triplet.similarity(table, "before")) < 0.15
+    assert moral_likeness.similarity(table, "after") > 0.5
+    assert abs(moral_likeness.similarity(table, "before")) < 0.15
     rows = moral_repair_items.tried(8)
     found = moral_triplet.trained(tiny("llama"), rows, every=8, steps=2, depth=0.5)
     assert set(found) >= {"before", "after", "shuffled"}

@@ -18,6 +18,7 @@ UNTRAINED = 1.3  # an untrained model is read up to three tenths of its depth, t
 TOKENS = {"words": 5.7, "actions": 12.4, "norms": 21.3, "social": 14, "stories": 22}
 FITTED, TRIED = 8, 19  # a fit item in the template, a test item
 READ = {"verdict": 28, "norm": 20, "choice": 31, "text": 17, "request": 105}
+TRIPLETS, BATCH, STEP = 0.5, 48, 3 * 13  # depth; items a step at the most; tokens of each, trained
 ABOVE = 14 / 30  # of the layers, above the autoencoders'
 
 
@@ -27,7 +28,8 @@ def plan(run: Run) -> list[Measurement]:
     Values of words and actions ("words", "actions") of the profile's model and its stages, of
     planted norms ("norms") of these and more stages; at public sets of Social-Chem-101 and Moral
     Stories ("social", "stories"). What a repair moves ("readouts") and what latents' pools hold
-    ("pools"), of the repaired model.
+    ("pools"), of the repaired model; and, where asked for, what training on triplets does to its
+    representations ("triplets").
     """
     s: dict[str, Any] = dict(run.settings(SECTION))
     every = {"every": s["every"]}
@@ -45,20 +47,18 @@ def plan(run: Run) -> list[Measurement]:
     for model in repair(run):
         fitted = round((5 * s["words"] / 2 + len(moral_items.actions(s["every"])) / 2) * FITTED)
         tried = len(moral_repair_items.tried(s["every"]))
-        asked: dict[str, Any] = {
-            k: s[k] for k in ("world", "topics", "norms", "texts", "asked", "requests")
-        }
+        asked = {k: s[k] for k in ("world", "topics", "norms", "texts", "asked")}
         # Public requests are as many as our own; a plan reads no source.
-        readouts = moral_repair_items.readouts(**asked | {"requests": "own"})["readout"]
+        readouts = moral_repair_items.readouts(**asked)["readout"]
         runs = 2 + 6 * len(str(s["strengths"]).split())
         cost = readouts.map(READ).sum()
         strengths = {"strengths": str(s["strengths"]), "count": len(readouts)}
         found += [
             Measurement(
                 section=SECTION, name="readouts", model=model, function="moral_repair:readouts",
-                load_items="moral_repair_items:readouts", item_settings=asked,
-                settings=repaired | strengths,
-                checked="plain", whole=True,
+                load_items="moral_repair_items:readouts",
+                item_settings=asked | {"requests": s["requests"]},
+                settings=repaired | strengths, checked="plain", whole=True,
                 tokens=round(fitted + cost * (1 + runs * ABOVE)),
             ),
             Measurement(
@@ -68,6 +68,16 @@ def plan(run: Run) -> list[Measurement]:
                 checked="along", whole=True, tokens=round(tried * TRIED * 16 / 30),
             ),
         ]  # fmt: skip
+        if s["triplets"]:
+            found.append(
+                Measurement(
+                    section=SECTION, name="triplets", model=model, checked="plain", whole=True,
+                    function="moral_triplet:trained", load_items="moral_repair_items:tried",
+                    item_settings=every,
+                    settings=every | {"steps": s["triplets"], "depth": TRIPLETS},
+                    tokens=round(2 * s["triplets"] * BATCH * STEP + 3 * tried * TRIED),
+                )
+            )  # fmt: skip
     return found
 
 

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from scipy import stats as scipy_stats
 
 from valuegate import hooks, moral_items, moral_repair_items
 from valuegate.errors import ValueGateError
@@ -185,23 +184,3 @@ def trained(
         **{name: list(own.astype("float16")) for name, own in found.items()},
         plain=np.linalg.norm(found["before"], axis=1),
     )  # fmt: skip
-
-
-def similarity(table: pd.DataFrame, column: str) -> float:
-    """Return Spearman's correlation of items' likeness in the stream and in value (RSA).
-
-    Over pairs of one foundation: cosines of centred residuals against distances of values.
-
-    Args:
-        table: from `trained`.
-        column: "before", "after" or "shuffled".
-    """
-    stream = np.stack(table[column].to_list()).astype(float)
-    unit = stream - stream.mean(0)
-    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
-    one, other = np.triu_indices(len(table), 1)
-    names = table["foundation"].to_numpy()
-    same = names[one] == names[other]
-    apart = np.abs(table["value"].to_numpy(float)[one] - table["value"].to_numpy(float)[other])
-    alike = (unit[one] * unit[other]).sum(1)
-    return float(scipy_stats.spearmanr(alike[same], -apart[same]).statistic)
