@@ -362,6 +362,7 @@ def test_the_declarations_of_this_repository():
         "items",
         "veto",
         "mask",
+        "moral",
         "refusal",
         "worlds",
     }

@@ -201,7 +201,7 @@ def test_plan(run):
     # Four prompts a pair, a scenario of each of eight categories.
     assert by_label["02_misfired_alignment/evidence/smollm2-135m-instruct"] == 4 * 8
     tokens = sum(int(line.split()[3].replace(",", "")) for line in lines)
-    assert total.startswith(f"{tokens:,} of 195,000 tokens budgeted; about ")
+    assert total.startswith(f"{tokens:,} of 200,000 tokens budgeted; about ")
 
 
 # Export -------------------------------------------------------------------------------------------

@@ -55,3 +55,55 @@ def test_nothing_is_left_out_where_all_is_measured(measured):
 def test_a_text_without_headings_stays():
     text = "---\ntitle: T\n---\nOnly {{a.x:.1f}} words.\n"
     assert parts.without_missing(text, set()) == (text, [])
+
+
+UNMADE = """\
+---
+title: T
+abstract: |
+  First. The value of a is {{a.x:.1f}}. That of a
+  too is {{a.y:.1f}}, really. Last.
+---
+
+# One {#sec:one}
+
+See @fig:kept, @fig:gone, @tbl:gone and @tbl:kept. {{a.x:.1f}}, {{pub.y}}.
+
+{{a.y:.1f}} is in a paragraph that goes.
+
+![C {{a.x:.1f}}](figures/01_kept.svg){#fig:kept}
+
+![C](figures/01_gone.svg){#fig:gone}
+
+{{table.01_gone}}
+
+: A caption. {#tbl:gone}
+
+{{table.01_kept}}
+
+: Another. {#tbl:kept}
+
+| what | here |
+|:--|:--|
+| x | {{a.x:.1f}} |
+| y | {{a.y:.1f}} |
+
+: By hand. {#tbl:hand}
+"""
+
+
+def test_passages_go_that_need_what_was_not_made():
+    text, some = parts.without_unmade(UNMADE, {"a.x"}, {"01_kept"}, {"01_kept"})
+    assert some
+    assert "a.y" not in text
+    assert "First. The value of a is {{a.x:.1f}}. Last." in " ".join(text.split())
+    assert "01_gone" not in text
+    assert "A caption" not in text
+    assert "See @fig:kept, a part that was not made, a part that was not made and" in text
+    assert "| x | {{a.x:.1f}} |\n\n: By hand. {#tbl:hand}" in text
+    assert ": Another. {#tbl:kept}" in text
+    every = parts.without_unmade(
+        UNMADE, {"a.x", "a.y"}, {"01_kept", "01_gone"}, {"01_kept", "01_gone"}
+    )
+    assert not every[1]
+    assert every[0].split() == UNMADE.split()

@@ -11,12 +11,14 @@ import re
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
 from valuegate.data import sha256
 from valuegate.measure import frame_hash, write_text
+from valuegate.stats import Interval
 
 # Okabe and Ito's colours: told apart with any colour vision and, by lightness, in grey.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
@@ -43,6 +45,16 @@ def use() -> None:
             "pdf.fonttype": 42,
         }
     )
+
+
+def ends(found: Interval, places: int = 2) -> str:
+    """Return an estimate and its interval as tables print them; empty where there is none."""
+    if np.isnan(found.estimate):
+        return ""
+    text = f"{found.estimate:.{places}f}"
+    if np.isnan(found.low):
+        return text
+    return f"{text} ({found.low:.{places}f}, {found.high:.{places}f})"
 
 
 def save(figure: Figure, table: pd.DataFrame, name: str, folder: Path) -> Path:

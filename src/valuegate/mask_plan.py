@@ -10,7 +10,6 @@ from typing import Any
 from valuegate import mask_items, registry
 from valuegate.config import Run
 from valuegate.measure import Measurement
-from valuegate.registry import Adapter
 
 SECTION = "04_neutral_mask"
 # Forward tokens an item, counted on the embedded model, with what prompts share run once.
@@ -77,13 +76,8 @@ def others(run: Run) -> list[str]:
 def coder_of(run: Run) -> str:
     """Return whose autoencoder is read, or "" where it is of another base than the models are."""
     coder = str(run.settings(SECTION)["coder"] or "")
-    roots = {_root(model) for model in (*lineage(run), coder) if model}
+    roots = {registry.root(model) for model in (*lineage(run), coder) if model}
     return coder if len(roots) == 1 else ""
-
-
-def _root(model: str) -> str:
-    source = registry.model(model).source
-    return _root(source.base) if isinstance(source, Adapter) else model
 
 
 def _measurement(

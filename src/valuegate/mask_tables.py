@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from valuegate import mask_doses, mask_features, mask_told, stats
+from valuegate.house import ends
 from valuegate.mask_axis import Agreement
 from valuegate.mask_doses import Cue
 from valuegate.mask_features import Silence
@@ -16,15 +17,6 @@ from valuegate.mask_told import Told
 
 SETS = {"left_right": "left and right", "parties": "invented parties"}
 KINDS = {"lda": "discriminant", "means": "means", "logistic": "logistic"}
-
-
-def _ends(found: stats.Interval, places: int = 2) -> str:
-    if np.isnan(found.estimate):
-        return ""
-    text = f"{found.estimate:.{places}f}"
-    if np.isnan(found.low):
-        return text
-    return f"{text} ({found.low:.{places}f}, {found.high:.{places}f})"
 
 
 def told_table(
@@ -45,7 +37,7 @@ def told_table(
             {
                 "sides": SETS[name], "model": model, "axis": KINDS[kind],
                 "place": f"{own.position}, {own.layer}", "fit issues": f"{own.fit:.2f}",
-                "test issues": _ends(own.test), "d'": _ends(own.apart), "p": f"{own.p:.3f}",
+                "test issues": ends(own.test), "d'": ends(own.apart), "p": f"{own.p:.3f}",
                 "n": f"{own.test.n}/{own.test.clusters}",
             }
         )  # fmt: skip
@@ -60,7 +52,7 @@ def told_table(
 def _bare(name: str, model: str, axis: str, area: stats.Interval) -> dict[str, str]:
     return {
         "sides": SETS[name], "model": model, "axis": axis, "place": "", "fit issues": "",
-        "test issues": _ends(area), "d'": "", "p": "", "n": f"{area.n}/{area.clusters}",
+        "test issues": ends(area), "d'": "", "p": "", "n": f"{area.n}/{area.clusters}",
     }  # fmt: skip
 
 
@@ -75,7 +67,7 @@ def cosines_table(found: Mapping[tuple[str, str, str], Agreement]) -> pd.DataFra
             {
                 "sides": SETS[name], "models": f"{one}, {other}", "cosine": f"{own.cosine:.2f}",
                 "reliability": f"{own.selves[0]:.2f}, {own.selves[1]:.2f}",
-                "cosine beyond noise": _ends(own.corrected),
+                "cosine beyond noise": ends(own.corrected),
                 "n": f"{own.corrected.n}/{own.corrected.clusters}",
             }
             for (name, one, other), own in found.items()
@@ -93,9 +85,9 @@ def compression_table(panels: list[Panel]) -> pd.DataFrame:
             rows.append(
                 {
                     "models and templates": own.name, "axis": WHOSE[who],
-                    "compressed %": _ends(own.published[who], 0),
+                    "compressed %": ends(own.published[who], 0),
                     "random directions %": f"{np.median(own.random):.0f} ({low:.0f}, {high:.0f})",
-                    "log ratio beside all": _ends(found), "beyond random": f"{gap:.2f}",
+                    "log ratio beside all": ends(found), "beyond random": f"{gap:.2f}",
                     "p": f"{p:.3f}", "n": f"{found.n}/{found.clusters}",
                 }
             )  # fmt: skip
@@ -129,7 +121,7 @@ def _percent(found: stats.Interval) -> str:
     scaled = stats.Interval(
         100 * found.estimate, 100 * found.low, 100 * found.high, found.n, found.clusters
     )
-    return _ends(scaled, 0)
+    return ends(scaled, 0)
 
 
 def census_table(tables: Mapping[str, pd.DataFrame], found: Mapping[str, Silence]) -> pd.DataFrame:
@@ -147,9 +139,9 @@ def census_table(tables: Mapping[str, pd.DataFrame], found: Mapping[str, Silence
                 "model": model,
                 "features, last token": str(mask_features.distinct(tables[model], "active")),
                 "features, words": str(mask_features.distinct(tables[model], "words")),
-                "policy at words %": _ends(own.words, 0), "at the last token %": _ends(own.last, 0),
-                "above zero but cut %": _ends(own.cut, 0),
-                "read nothing there %": _ends(own.silent, 0),
+                "policy at words %": ends(own.words, 0), "at the last token %": ends(own.last, 0),
+                "above zero but cut %": ends(own.cut, 0),
+                "read nothing there %": ends(own.silent, 0),
                 "most active": f"{number}, {share:.0f}%",
             }
         )  # fmt: skip
@@ -167,7 +159,7 @@ def doses_table(
     return pd.DataFrame(
         [
             {
-                "pushed": what, "model": model, "nats a root nat": _ends(slope),
+                "pushed": what, "model": model, "nats a root nat": ends(slope),
                 "random directions": f"{null[0]:.2f} to {null[1]:.2f}", "n": str(slope.clusters),
             }
             for (what, model), (slope, null) in found.items()
@@ -180,10 +172,10 @@ def cues_table(found: Mapping[str, Cue]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "model": model, "stance": _ends(own.total), "place": _ends(own.place),
-                "through the axis": _ends(own.indirect),
+                "model": model, "stance": ends(own.total), "place": ends(own.place),
+                "through the axis": ends(own.indirect),
                 "random directions": f"{own.random.min():.2f} to {own.random.max():.2f}",
-                "share": _ends(own.share), "n": f"{own.total.n}/{own.total.clusters}",
+                "share": ends(own.share), "n": f"{own.total.n}/{own.total.clusters}",
             }
             for model, own in found.items()
         ]
@@ -234,7 +226,7 @@ def issues_table(tables: Mapping[str, pd.DataFrame], gates: Mapping[str, bool]) 
             rows.append(
                 {
                     "what": what, "model": model, "gated": f"{values[gated].mean():.2f}",
-                    "open": f"{values[~gated].mean():.2f}", "gated less open": _ends(gap),
+                    "open": f"{values[~gated].mean():.2f}", "gated less open": ends(gap),
                     "n": f"{gated.sum()}, {(~gated).sum()}",
                 }
             )  # fmt: skip

@@ -296,6 +296,11 @@ def compose(run: Run, record: Record) -> Filled:
     if set(sections.MODULES) - set(run.sections):
         text, left_out = parts.without_missing(text, {id.partition(".")[0] for id in found})
         title += f", without the parts: {', '.join(left_out)}" if left_out else ""
+    if run.models != run.profile.models:
+        tables = {path.stem for path in record.figures.glob("*.csv")}
+        figures = {path.stem for path in record.figures.glob("*.svg")}
+        text, some = parts.without_unmade(text, set(found), tables, figures)
+        title += ", without what cannot be made of these models" if some else ""
     filled = fill(text, found, declared, record.figures)
     return Filled(front_matter(filled.markdown, record, title, run.models), filled.sentences)
 

@@ -126,6 +126,12 @@ def model(name: str) -> Model:
     return found[name]
 
 
+def root(name: str) -> str:
+    """Return the model that a model was adapted from, through all adapters; itself if from none."""
+    source = model(name).source
+    return root(source.base) if isinstance(source, Adapter) else name
+
+
 def fingerprint(name: str) -> str:
     """Return what identifies the weights of a model, without loading them.
 

@@ -161,6 +161,8 @@ def notebooks(
     def one(section: str) -> None:
         progress.step(f"notebook {section}", 0, 1)
         environment = {"VALUEGATE_OUT": str(out), "VALUEGATE_REPLAY": str(replay or "")}
+        # Notebooks run side by side and do small sums: more threads would wait for one another.
+        environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         executed = out / "notebooks" / f"{section}.ipynb"
         log = out / "logs" / f"{section}.log"
         command = [sys.executable, "-m", "valuegate.notebook_worker", section, str(executed)]

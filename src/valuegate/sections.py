@@ -10,6 +10,7 @@ from valuegate.measure import Measurement
 MODULES = {
     "01_alignment_veto": "veto_plan",
     "02_misfired_alignment": "misfire_items",
+    "03_moral_indifference": "moral_plan",
     "04_neutral_mask": "mask_plan",
     "05_refusal_geometry": "refusal_plan",
     "A1_items": "items_texts",
