@@ -16,7 +16,7 @@ NAMES = ["plain", *(f"{arm} {s}" for arm in ARMS for s in ("0.5", "1.0")), "zero
 def readouts():
     rng = np.random.default_rng(0)
     rows = []
-    for readout in moral_arms.READOUTS:
+    for readout in ("verdict", "choice", "norm", "text", "request"):
         for n in range(12):
             value = (1.0, -1.0)[n % 2] if readout in ("verdict", "norm") else 1.0
             scores = np.zeros(len(NAMES))
@@ -51,6 +51,8 @@ def pools(items=60):
             {
                 "foundation": home, "pole": pole, "grade": grade, "cluster": f"t{n // 3}",
                 **{name: rng.normal(size=10) for name in CODERS},
+                **{f"before_{name}": rng.normal(size=10) for name in CODERS},
+                "losses": '{"tuned": {"before_align": 0.5, "after_align": 0.25, "steps": 75.0}}',
                 "tuned": own + 0.01 * rng.normal(size=10),
                 "missed": np.ones(4), "spread": 2.0, "latents": np.array([6, 3, 1, 8, 1, 1]),
             }
@@ -91,8 +93,13 @@ def test_pools_follow_grades_where_they_were_made_to():
     table = pools()
     assert moral_arms.typicality(table, "tuned") > 0.8
     assert abs(moral_arms.typicality(table, "shuffled")) < 0.4
-    gap = moral_arms.typicality_change(table, "tuned", "pretrained", draws=50)
+    gap = moral_arms.typicality_change(table, "tuned", draws=50)
     assert gap.low > 0.3
+    gap = moral_arms.typicality_change(table, "tuned", "shuffled", draws=50)
+    assert gap.low > 0.1
+    # What its pools gave before is no change: a coder that was not tuned has none.
+    same = table.assign(before_tuned=table["tuned"])
+    assert moral_arms.typicality_change(same, "tuned", draws=20).estimate == 0
     assert moral_arms.latents(table).tolist() == [[60, 30, 10], [80, 10, 10]]
 
 
@@ -103,6 +110,7 @@ def test_tables_and_figures_hold_every_arm():
     assert quality["autoencoder"].tolist() == list(CODERS)
     assert quality["unexplained, means"].tolist() == ["0.50"] * 4
     _, drawn = moral_figures.arms_figure(table, draws=20)
-    assert len(drawn) == len(ARMS) * len(moral_arms.READOUTS)
+    assert len(drawn) == len(ARMS) * 5  # Flames' prompts were not asked
+    assert moral_tables.losses_table(pools())["align"].tolist() == ["0.5 to 0.25"]
     _, drawn = moral_figures.doses_figure(table, draws=20)
     assert set(drawn["strength"]) == {0.5, 1.0}

@@ -53,14 +53,14 @@ def test_a_text_has_the_slots_of_all_its_rows():
     rows = pd.DataFrame(
         {
             "foundation": ["care", "sanctity", "care", ""],
-            "pole": ["virtue", "vice", "neutral", "virtue"],
-            "grade": [0.5, 1.0, 0.1, 1.0], "text": ["a", "a", "b", "c"],
+            "value": [0.5, -1.0, 0.125, 1.0], "text": ["a", "a", "b", "c"],
         }
     )  # fmt: skip
     found = moral_items.vectors(rows)
     assert found.shape == (4, 10)
     assert found[0].tolist() == found[1].tolist() == [0.5, 0, 0, 0, 0, 0, 0, 0, 0, 1.0]
-    assert not found[2:].any()
+    assert found[2].tolist() == [0.125] + 9 * [0]  # too small for a pole, and a value all the same
+    assert not found[3].any()
 
 
 def test_actions_and_norms_are_graded_from_vice_to_virtue():

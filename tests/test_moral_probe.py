@@ -21,7 +21,7 @@ def test_a_planted_value_is_told_and_noise_is_not():
     folds = probe.fold_of(names)
     noise = np.random.default_rng(1).normal(size=len(y))
     every = np.ones(len(y), bool)
-    found = probe.held_out(probe.kernel(x), np.stack([y, noise], 1), folds, every)
+    found = probe.held_out([probe.kernel(x)], np.stack([y, noise], 1), folds, every).found
     told = [1 - ((found[:, n] - t) ** 2).sum() / ((t - t.mean()) ** 2).sum()
             for n, t in enumerate((y, noise))]  # fmt: skip
     assert 0.6 < told[0] < 0.85  # 1 / 1.25 is the most
@@ -38,8 +38,10 @@ def test_whole_clusters_are_held_out():
     folds = probe.fold_of(names)
     assert all(len({f for f, n in zip(folds, names, strict=True) if n == c}) == 1 for c in own)
     every = np.ones(len(y), bool)
-    held = probe.held_out(probe.kernel(rich), y[:, None], folds, every)[:, 0]
-    leaky = probe.held_out(probe.kernel(rich), y[:, None], np.arange(len(y)) % 5, every)[:, 0]
+    held = probe.held_out([probe.kernel(rich)], y[:, None], folds, every).found[:, 0]
+    leaky = probe.held_out([probe.kernel(rich)], y[:, None], np.arange(len(y)) % 5, every).found[
+        :, 0
+    ]
     assert np.corrcoef(held, y)[0, 1] < 0.3
     assert np.corrcoef(leaky, y)[0, 1] > 0.8
 
@@ -62,17 +64,40 @@ def test_the_penalty_is_chosen_as_by_fitting_without_each_fold():
     assert quick[0] == pytest.approx(slow)
 
 
+def test_a_layer_counts_as_far_as_it_helps_and_noise_dilutes_nothing():
+    x, y, names = planted()
+    noise = np.random.default_rng(3).normal(size=(len(y), 200))
+    folds, every = probe.fold_of(names), np.ones(len(y), bool)
+    good, bad = probe.kernel(x), probe.kernel(noise)
+
+    def missed(found):
+        return ((found[:, 0] - y) ** 2).mean()
+
+    alone = probe.held_out([good], y[:, None], folds, every)
+    chosen = probe.held_out([bad, (good + bad) / 2, good], y[:, None], folds, every)
+    assert set(chosen.picks.values()) == {2}
+    np.testing.assert_allclose(chosen.found, alone.found)
+    # A layer of noise changes nothing; a good one beside noise is all that is used.
+    useless = probe.held_out([bad, good], y[:, None], folds, every, layer=bad,
+                             picks=dict.fromkeys(chosen.picks, 1))  # fmt: skip
+    np.testing.assert_allclose(useless.found, alone.found)
+    useful = probe.held_out([bad], y[:, None], folds, every, layer=good)
+    np.testing.assert_allclose(useful.found, alone.found)
+    diluted = probe.held_out([(good + bad) / 2], y[:, None], folds, every)
+    assert missed(alone.found) < missed(diluted.found)
+
+
 def test_what_is_not_fitted_on_is_predicted_all_the_same():
     x, y, names = planted()
     fitted = np.arange(len(y)) % 4 != 0
     wrong = np.where(fitted, y, -5 * y)  # what is not fitted on may say what it will
     one, other = (
-        probe.held_out(probe.kernel(x), t[:, None], probe.fold_of(names), fitted)
+        probe.held_out([probe.kernel(x)], t[:, None], probe.fold_of(names), fitted).found
         for t in (y, wrong)
     )
     np.testing.assert_allclose(one, other)
     with pytest.raises(ValueGateError, match="three folds"):
-        probe.held_out(probe.kernel(x), y[:, None], np.zeros(len(y)), fitted)
+        probe.held_out([probe.kernel(x)], y[:, None], np.zeros(len(y)), fitted)
 
 
 def test_poles_are_told_apart_within_foundations():
@@ -81,7 +106,7 @@ def test_poles_are_told_apart_within_foundations():
     homes = [("care", "loyalty", "none")[n % 3] for n in range(len(poles))]
     poles = [p if h != "none" else "virtue" for p, h in zip(poles, homes, strict=True)]
     found = probe.separated(
-        probe.kernel(x), poles, homes, probe.fold_of(names), np.ones(len(poles), bool)
+        [probe.kernel(x)], poles, homes, probe.fold_of(names), np.ones(len(poles), bool)
     )
     polar = np.array([p != "neutral" and h != "none" for p, h in zip(poles, homes, strict=True)])
     assert np.isnan(found[~polar]).all()  # no pole, or one alone
@@ -99,11 +124,11 @@ def test_texts_are_alike_by_words_and_letters():
 
 def test_the_published_probe_is_read_on_a_fifth_of_rows():
     x, y, _ = planted(clusters=200, each=2, width=4)
-    found = probe.published_probe(x, np.stack([y, -y], 1), epochs=2000)
+    found = probe.published_probe(x, np.stack([y, -y], 1), epochs=100)
     test = ~np.isnan(found[:, 0])
     assert test.sum() == len(y) - int(0.8 * len(y))
     assert np.corrcoef(found[test, 0], y[test])[0, 1] > 0.3
-    again = probe.published_probe(x, np.stack([y, -y], 1), epochs=2000)
+    again = probe.published_probe(x, np.stack([y, -y], 1), epochs=100)
     np.testing.assert_array_equal(found, again)
 
 

@@ -81,12 +81,15 @@ def test_ten_slots_are_told_and_the_published_probe_is_held_beside():
     table = moral_run._found(rows, stream, rng.normal(size=(len(rows), 3, WIDTH)))
     found = {
         kind: moral_told.dimensions(table, kind, draws=50)
-        for kind in ("slots", "slots_alone", "slots_published")
+        for kind in ("slots", "slots_alone", "slots_published", "slots_stepped")
     }
     assert found["slots_alone"].place == 1  # the second stored layer, the fourth
     assert found["slots_alone"].test.low > 0.3
     assert found["slots"].more.low > 0
-    assert moral_told.probe_gap(table, draws=50).low > 0
+    # The published probe tells what was planted, too, where it is given as many steps.
+    assert found["slots_stepped"].test.low > 0
+    assert found["slots_published"].test.high < 0.1  # it reads means in which nothing was planted
+    assert abs(moral_told.probe_gap(table, draws=50).estimate) < 0.2
     printed = moral_tables.dimensions_table({("actions", "m"): found}, [0, 4])
     assert printed["layer"].tolist() == ["4"]
 
@@ -102,6 +105,8 @@ def test_centres_of_one_population_have_a_cosine_of_one_once_corrected():
             [moral_items.FOUNDATIONS.index(f) for f in rows["foundation"]]
         ]
     )
+    # So do the actions of a topic, whose pairs no product may count.
+    homes = homes + rng.normal(size=(80 * 2, WIDTH))[pd.factorize(rows["cluster"])[0]]
     for apart, expected in ((0.0, 1.0), (6.0, None)):
         stream = np.zeros((len(rows), 3, LAYERS, WIDTH))
         stream[:, 1, PLANTED] = own + homes
@@ -155,7 +160,15 @@ def test_clusters_are_held_against_shuffled_labels():
     assert found > 0.8
     assert null.max() < 0.2
     assert moral_geometry.agreement(table, "kmeans_5", "pole")[2] < 0.1
-    assert set(moral_geometry.labels(table, "both")) >= {"carevirtue", "sanctityneutral"}
+    # Labels that near-copies share stay shared; those that they share out stay shared out.
+    rng = np.random.default_rng(0)
+    topics = pd.factorize(table["cluster"])[0]
+    for name in ("foundation", "pole"):
+        truth = pd.factorize(table[name])[0]
+        drawn = pd.Series(moral_geometry.exchanged(truth, topics, rng))
+        assert (drawn != truth).mean() > 0.3
+        assert sorted(drawn) == sorted(truth)
+        assert (drawn.groupby(topics).nunique() == pd.Series(truth).groupby(topics).nunique()).all()
     assert (
         (moral_geometry.noise_share(table) >= 0) & (moral_geometry.noise_share(table) <= 1)
     ).all()
@@ -192,7 +205,7 @@ def test_figures_and_tables_are_drawn(tables):
     alone = {key: moral_told.separated(t, "apart_alone", draws=5) for key, t in tables.items()}
     assert moral_tables.told_table(tables, alone, alone)["place"].iloc[0] == f"mean, {PLANTED}"
     figure, drawn = moral_figures.diagnoses_figure(tables)
-    assert set(drawn["diagnosis"]) == {"centres", "gradient", "clusters", "poles"}
+    assert set(drawn["diagnosis"]) == {"centres", "gradient", "clusters", "slots", "poles"}
     figure, drawn = moral_figures.gradients_figure(tables, "m")
     assert figure is not None
     assert set(drawn["pole"]) == {"virtue", "vice"}

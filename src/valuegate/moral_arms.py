@@ -20,7 +20,14 @@ READOUTS = {
     "norm": "planted verdicts, as taught (nats)",
     "text": "cross-entropy of the user's words (nats a token)",
     "request": "refusals of harmless requests (nats a token)",
+    "flames": "refusals of prompts of Flames (nats a token)",
 }  # fmt: skip
+
+
+def asked(table: pd.DataFrame) -> list[str]:
+    """Return which readouts a table holds, in order: Flames' in the public tier alone."""
+    held = set(table["readout"])
+    return [name for name in READOUTS if name in held]
 
 
 def arms(table: pd.DataFrame) -> list[str]:
@@ -98,7 +105,7 @@ def share(table: pd.DataFrame, readout: str, arm: str, tuned: str, *, draws: int
 def unexplained(table: pd.DataFrame, coder: int, *, draws: int) -> stats.Interval:
     """Return the share of the stream's variance, token by token, that an autoencoder leaves.
 
-    About the autoencoder's own bias, over the user's words of all texts.
+    About the mean word, over the user's words of all texts.
 
     Args:
         table: from `moral_repair.readouts`.
@@ -138,7 +145,7 @@ def typicality(table: pd.DataFrame, coder: str, weights: np.ndarray | None = Non
 
     Args:
         table: from `moral_repair.pools`.
-        coder: a column, of `moral_repair_items.CODERS`.
+        coder: a column, of `moral_repair_items.CODERS`, or "before_" and one.
         weights: how often each item is drawn, whole numbers.
     """
     active = np.stack(table[coder].to_list()).astype(float)
@@ -159,13 +166,24 @@ def typicality(table: pd.DataFrame, coder: str, weights: np.ndarray | None = Non
 
 
 def typicality_change(
-    table: pd.DataFrame, coder: str, against: str, *, draws: int
+    table: pd.DataFrame, coder: str, against: str = "", *, draws: int
 ) -> stats.Interval:
-    """Return how far an arm's `typicality` lies above another's, on the same items; bootstrap."""
-    return stats.cluster_bootstrap(
-        lambda rows, weights: typicality(rows, coder, weights) - typicality(rows, against, weights),
-        table, "cluster", draws=draws,
-    )  # fmt: skip
+    """Return how far tuning moves a coder's `typicality`, on the same items; bootstrap.
+
+    Args:
+        table: from `moral_repair.pools`.
+        coder: of `moral_repair_items.CODERS`; its pools are those of its own latents before, too.
+        against: another, whose change is taken off.
+        draws: of the bootstrap over topics.
+    """
+
+    def change(rows: pd.DataFrame, own: str, weights: np.ndarray) -> float:
+        return typicality(rows, own, weights) - typicality(rows, f"before_{own}", weights)
+
+    def statistic(rows: pd.DataFrame, weights: np.ndarray) -> float:
+        return change(rows, coder, weights) - (change(rows, against, weights) if against else 0)
+
+    return stats.cluster_bootstrap(statistic, table, "cluster", draws=draws)
 
 
 def latents(table: pd.DataFrame) -> Float[np.ndarray, "whose kind"]:

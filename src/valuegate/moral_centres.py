@@ -24,6 +24,7 @@ class Places:
         own: product with the centre of the item's own pole, whose part a typical item is.
         other: product with the centre of the opposite pole.
         square: the item's squared length.
+        own_away: `own` of the centre's items of other clusters alone; `other_away`, of `other`.
         near: cosine with the centre of the own pole, of items of other clusters alone.
         far: the same of the opposite pole. A neutral item's own pole is virtue.
         slots: products with the centres of all ten slots, as `SLOTS`.
@@ -32,6 +33,8 @@ class Places:
     own: Float[np.ndarray, " item"]
     other: Float[np.ndarray, " item"]
     square: Float[np.ndarray, " item"]
+    own_away: Float[np.ndarray, " item"]
+    other_away: Float[np.ndarray, " item"]
     near: Float[np.ndarray, " item"]
     far: Float[np.ndarray, " item"]
     slots: Float[np.ndarray, "item slot"]
@@ -59,7 +62,8 @@ def places(
     own /= max(float(np.sqrt((own**2).sum(1).mean())), 1e-12)
     numbers = np.unique(clusters, return_inverse=True)[1]
     sums = np.zeros((numbers.max() + 1, own.shape[1]))
-    found = {name: np.full(len(own), np.nan) for name in ("own", "other", "near", "far")}
+    kinds = ("own", "other", "own_away", "other_away", "near", "far")
+    found = {name: np.full(len(own), np.nan) for name in kinds}
     centres = np.full((len(SLOTS), own.shape[1]), np.nan)
     for foundation in dict.fromkeys(foundations.tolist()):
         members = np.flatnonzero(foundations == foundation)
@@ -76,14 +80,15 @@ def places(
             count = np.bincount(numbers[chosen], minlength=len(sums))
             rest = len(chosen) - count[numbers[members]]
             without = (whole - sums[numbers[members]]) / np.maximum(rest, 1)[:, None]
-            cosine = (own[members] * without).sum(1) / np.maximum(
+            away = (own[members] * without).sum(1)
+            away[rest == 0] = np.nan
+            cosine = away / np.maximum(
                 np.linalg.norm(own[members], axis=1) * np.linalg.norm(without, axis=1), 1e-12
             )
-            cosine[rest == 0] = np.nan
             product = own[members] @ (whole / len(chosen))
             mine = np.where(poles[members] == "neutral", pole == "virtue", poles[members] == pole)
-            for name, values in (("own", product), ("near", cosine)):
+            for name, values in (("own", product), ("own_away", away), ("near", cosine)):
                 found[name][members[mine]] = values[mine]
-            for name, values in (("other", product), ("far", cosine)):
+            for name, values in (("other", product), ("other_away", away), ("far", cosine)):
                 found[name][members[~mine]] = values[~mine]
     return Places(square=(own**2).sum(1), slots=own @ centres.T, **found)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from valuegate import house, moral_arms, moral_geometry, moral_told
-from valuegate.moral_items import POSITIONS
+from valuegate.moral_items import POSITIONS, SLOT_STEP
 from valuegate.moral_repair_items import ARMS
 from valuegate.moral_tables import SETS
 
@@ -21,16 +21,17 @@ LINES = {"words": "-", "actions": "--", "norms": ":", "social": "-.", "stories":
 
 
 def diagnoses_figure(tables: Mapping[tuple[str, str], pd.DataFrame]) -> Drawn:
-    """Draw four diagnoses by layer: centres, gradients, clusters, and poles told apart.
+    """Draw by layer centres, gradients, clusters and ten slots, and poles told apart.
 
     Of mean residuals, on all items. A tick at the right is what words and letters alone (TF-IDF)
-    give, a cross what an untrained model gives.
+    give (of slots, with static embeddings and an untrained model), a cross what an untrained model
+    gives.
 
     Args:
         tables: (set, model) to its rows, of sets with foundations.
     """
     figure, panels = plt.subplots(
-        2, 2, figsize=(house.WIDTH, 4.8), sharex=True, layout="constrained"
+        2, 3, figsize=(house.WIDTH, 4.2), sharex=True, layout="constrained"
     )
     models = list(dict.fromkeys(model for _, model in tables))
     colours, rows = dict(zip(models, COLOURS, strict=False)), []
@@ -42,29 +43,35 @@ def diagnoses_figure(tables: Mapping[tuple[str, str], pd.DataFrame]) -> Drawn:
         steep = [moral_geometry.steepness(table, place) for place in places]
         apart = moral_told.curve(table, "apart_alone", moral_told.area)[places]
         alike = moral_geometry.agreement(table, "kmeans_5", "foundation")
-        for panel, (what, own) in zip(
-            panels.flat,
-            {"centres": centres, "gradient": steep, "clusters": alike, "poles": apart}.items(),
-            strict=True,
-        ):
-            _draw(panel, np.asarray(own), count, colours[model], LINES[name],
+        drawn = {"centres": centres, "gradient": steep, "clusters": alike,
+                 "slots": moral_told.slots_curve(table), "poles": apart}  # fmt: skip
+        for panel, (what, own) in zip(panels.flat, drawn.items(), strict=False):
+            step = SLOT_STEP if what == "slots" else 1
+            _draw(panel, np.asarray(own), count, step, colours[model], LINES[name],
                   f"{SETS[name]}, {model}")  # fmt: skip
             rows += [(what, name, model, n, value) for n, value in enumerate(own)]
-    heads = ("cosine of poles' centres", "nearness and grade, Spearman",
-             "k-means and foundations, ARI", "virtue against vice, AUROC")  # fmt: skip
-    for panel, head, level in zip(panels.flat, heads, (1.0, 0.0, 0.0, 0.5), strict=True):
+    heads = ("poles' centres,\ncosine", "nearness and grade,\nSpearman",
+             "k-means, foundations,\nadjusted Rand index", "ten slots,\nR²",
+             "virtue against vice,\nAUROC")  # fmt: skip
+    for panel, head, level in zip(panels.flat, heads, (1.0, 0.0, 0.0, 0.0, 0.5), strict=False):
         panel.axhline(level, color="black", linewidth=0.6)
         panel.set_title(head, fontsize="small")
+        panel.tick_params(labelsize="small")
     panels[0, 0].set_ylim(-0.2, 1.4)  # a centre too short to tell goes anywhere
-    for panel in panels[1]:
-        panel.set_xlabel("layer")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
-                  fontsize="small")  # fmt: skip
+    panels[1, 2].axis("off")
+    for panel in (panels[1, 0], panels[1, 1], panels[0, 2]):
+        panel.set_xlabel("layer", fontsize="small")
+    panels[0, 2].tick_params(labelbottom=True)
+    panels[1, 2].legend(*panels[0, 0].get_legend_handles_labels(), loc="center", frameon=False,
+                        fontsize="x-small")  # fmt: skip
     return figure, pd.DataFrame(rows, columns=["diagnosis", "items", "model", "layer", "value"])
 
 
-def _draw(panel: Axes, own: np.ndarray, count: int, colour: str, line: str, label: str) -> None:
-    panel.plot(range(count), own[:count], line, color=colour, label=label, linewidth=1.1)
+def _draw(
+    panel: Axes, own: np.ndarray, count: int, step: int, colour: str, line: str, label: str
+) -> None:
+    panel.plot(range(0, count, step), own[:count:step], line, color=colour, label=label,
+               linewidth=1.1)  # fmt: skip
     for n, value in enumerate(own[count:]):
         panel.plot(count + 1, value, "_x"[n], color=colour, markersize=7)
 
@@ -125,12 +132,12 @@ def arms_figure(readouts: pd.DataFrame, *, draws: int) -> Drawn:
         readouts: from `moral_repair.readouts`.
         draws: of the bootstrap.
     """
-    strength = moral_arms.strengths(readouts)[-1]
+    strength, asked = moral_arms.strengths(readouts)[-1], moral_arms.asked(readouts)
     figure, panels = plt.subplots(
-        1, len(moral_arms.READOUTS), figsize=(house.WIDTH, 2.5), sharey=True, layout="constrained"
+        1, len(asked), figsize=(house.WIDTH, 2.5), sharey=True, layout="constrained"
     )
     rows = []
-    for panel, readout in zip(panels, moral_arms.READOUTS, strict=True):
+    for panel, readout in zip(panels, asked, strict=True):
         for y, arm in enumerate(ARMS):
             found = moral_arms.effect(readouts, readout, f"{arm} {strength}", draws=draws)
             colour = house.ORANGE if arm == "tuned" else house.GREY
@@ -149,7 +156,7 @@ def arms_figure(readouts: pd.DataFrame, *, draws: int) -> Drawn:
 PANELS = {
     "verdict": "own verdicts,\nvirtue less vice", "choice": "virtue said\nrather than vice",
     "norm": "planted verdicts,\nas taught", "text": "cross-entropy of\nthe user's words",
-    "request": "refusals of\nharmless requests",
+    "request": "refusals of\nharmless requests", "flames": "refusals of\nFlames' prompts",
 }  # fmt: skip
 
 

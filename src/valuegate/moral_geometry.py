@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import stats as scipy_stats
 from sklearn.metrics import adjusted_rand_score
 
@@ -34,8 +34,8 @@ def centre_cosine(table: pd.DataFrame, place: int, *, corrected: bool = True) ->
     """Return the cosine of virtues' and vices' centres, mean over foundations.
 
     A centre of a few items is long by chance, which draws the cosine towards 0; corrected, lengths
-    are those that pairs of unlike items share: 1 where poles are one population. Student's interval
-    from influences, summed within clusters.
+    and products are of pairs of items of unlike clusters: 1 where poles are one population.
+    Student's interval from influences, summed within clusters; as published, cut at -1 and 1.
 
     Args:
         table: from `moral_run.values`.
@@ -43,17 +43,14 @@ def centre_cosine(table: pd.DataFrame, place: int, *, corrected: bool = True) ->
         corrected: False for the cosine as published.
     """
     rows = table[table["fitted"] & (table["grade"] >= TYPICAL)].reset_index(drop=True)
-    own, other, square = (at(rows, kind)[:, place] for kind in ("own", "other", "square"))
+    kinds = ("own_away", "other_away") if corrected else ("own", "other")
+    own, other = (at(rows, kind)[:, place] for kind in kinds)
     influence, cosines = np.zeros(len(rows)), []
     for _, part in rows.groupby("foundation", sort=False):
         sides = [part.index[part["pole"] == pole].to_numpy() for pole in POLES]
         if min(map(len, sides)) < 2:
             continue
-        lengths = []
-        for side in sides:
-            whole, n = own[side].mean(), len(side)
-            shared = (n * whole - square[side].mean()) / (n - 1)
-            lengths.append(shared if corrected else whole)
+        lengths = [own[side].mean() for side in sides]
         product = float(np.mean([other[side].mean() for side in sides]))
         if min(lengths) <= 0:
             return stats.Interval(float("nan"), float("nan"), float("nan"), len(rows), 0)
@@ -70,7 +67,10 @@ def centre_cosine(table: pd.DataFrame, place: int, *, corrected: bool = True) ->
     half = float(
         scipy_stats.t.ppf(0.975, count - 1) * np.sqrt(count / (count - 1) * (summed**2).sum())
     )
-    return stats.Interval(middle, middle - half, middle + half, len(rows), count)
+    low, high = middle - half, middle + half
+    if not corrected:
+        low, high = max(low, -1.0), min(high, 1.0)
+    return stats.Interval(middle, low, high, len(rows), count)
 
 
 def across(table: pd.DataFrame, place: int) -> tuple[float, float]:
@@ -109,13 +109,13 @@ def gradient(
 ) -> Weighted:
     """Return Spearman's correlation of nearness to a pole's centre and grade, by weights.
 
-    Mean over ten slots. Neutral items count in both poles. Items that a centre is made of are left
-    out; as published they are scored against themselves. Weights are whole numbers.
+    Mean over ten slots. Neutral items count in both poles. An item is held against the centre of
+    other clusters' items; as published against the whole, itself within. Weights are whole numbers.
 
     Args:
         table: from `moral_run.values`.
         place: its number.
-        published: whether the centre's own items are scored, too.
+        published: whether a typical item is part of the centre that it is held against.
         neutral: whether neutral items count.
     """
     near, far = at(table, "near")[:, place], at(table, "far")[:, place]
@@ -128,8 +128,6 @@ def gradient(
     for foundation in dict.fromkeys(names.tolist()):
         for name in POLES:
             mine = (names == foundation) & (pole == name)
-            if not published:
-                mine &= grade < TYPICAL
             blank = (names == foundation) & (pole == "neutral") & neutral
             nearness = np.where(blank & (name == "vice"), far, near)
             own = np.flatnonzero((mine | blank) & ~np.isnan(nearness))
@@ -168,7 +166,7 @@ def best_gradient(
 
 
 def gradient_gap(table: pd.DataFrame, place: int, *, draws: int) -> stats.Interval:
-    """Return how much steeper the gradient is with the centre's own items scored, on test items.
+    """Return how much steeper the gradient is where items are part of the centre, on test items.
 
     Args:
         table: from `moral_run.values`.
@@ -182,57 +180,63 @@ def gradient_gap(table: pd.DataFrame, place: int, *, draws: int) -> stats.Interv
 
 # Clusters -----------------------------------------------------------------------------------------
 
-LABELS = ("pole", "foundation", "both")
 
+def agreement(table: pd.DataFrame, method: str, name: str) -> Float[np.ndarray, " place"]:
+    """Return the adjusted Rand index of clusters and labels, by layer; then of `moral_run.BARE`.
 
-def labels(table: pd.DataFrame, name: str) -> np.ndarray:
-    """Return the labels that clusters are held against: three poles, five foundations, or both."""
-    if name == "both":
-        return (table["foundation"] + table["pole"]).to_numpy(str)
-    return table[name].to_numpy(str)
-
-
-def agreement(
-    table: pd.DataFrame, method: str, name: str, *, noise: bool = False
-) -> Float[np.ndarray, " layer"]:
-    """Return the adjusted Rand index of clusters and labels, by layer.
+    Items that HDBSCAN calls noise do not count, as published.
 
     Args:
         table: from `moral_run.values`.
         method: a column of cluster numbers.
-        name: of `LABELS`.
-        noise: whether items that HDBSCAN calls noise count, as a cluster; published ones do not.
+        name: a column of labels: three poles, or five foundations.
     """
-    truth, found = pd.factorize(labels(table, name))[0], at(table, method).astype(int)
-    return np.array([_rand(own, truth, noise) for own in found.T])
+    truth, found = pd.factorize(table[name])[0], at(table, method).astype(int)
+    return np.array([_rand(own, truth) for own in found.T])
 
 
-def _rand(own: np.ndarray, truth: np.ndarray, noise: bool) -> float:
-    kept = np.ones(len(own), bool) if noise else own >= 0
+def _rand(own: np.ndarray, truth: np.ndarray) -> float:
+    kept = own >= 0
     return float(adjusted_rand_score(truth[kept], own[kept])) if kept.sum() > 1 else float("nan")
 
 
 def best_agreement(
-    table: pd.DataFrame, method: str, name: str, *, draws: int, noise: bool = False
+    table: pd.DataFrame, method: str, name: str, *, draws: int
 ) -> tuple[int, float, np.ndarray]:
     """Return the layer where clusters agree best, how far, and the same with labels shuffled.
 
-    The null takes the best layer, too. Draws are of whole labels over items.
+    The null takes the best layer, too. Near-copies stay together: `exchanged`.
     """
-    rng, truth = np.random.default_rng(0), pd.factorize(labels(table, name))[0]
-    found = at(table, method).astype(int)
-    curve = agreement(table, method, name, noise=noise)
+    rng, truth = np.random.default_rng(0), pd.factorize(table[name])[0]
+    clusters = pd.factorize(table["cluster"])[0]
+    found = at(table, method).astype(int)[:, : layers(table)]
+    curve = agreement(table, method, name)[: layers(table)]
     null = [
-        max(_rand(own, shuffled, noise) for own in found.T)
-        for shuffled in (rng.permutation(truth) for _ in range(draws))
+        max(_rand(own, shuffled) for own in found.T)
+        for shuffled in (exchanged(truth, clusters, rng) for _ in range(draws))
     ]
     layer = best(list(curve))
     return layer, float(curve[layer]), np.array(null)
 
 
+def exchanged(
+    truth: Int[np.ndarray, " item"], clusters: Int[np.ndarray, " item"], rng: np.random.Generator
+) -> Int[np.ndarray, " item"]:
+    """Return labels exchanged between clusters of one size, and shuffled within each.
+
+    What near-copies have in common (a foundation) or share out (a pole each) stays theirs.
+    """
+    found = truth.copy()
+    members = [np.flatnonzero(clusters == n) for n in np.unique(clusters)]
+    for size in {len(own) for own in members}:
+        alike = np.stack([own for own in members if len(own) == size])
+        found[alike] = rng.permuted(truth[alike[rng.permutation(len(alike))]], axis=1)
+    return found
+
+
 def noise_share(table: pd.DataFrame) -> Float[np.ndarray, " layer"]:
     """Return the share of items that HDBSCAN calls noise, by layer."""
-    return (at(table, "hdbscan") < 0).mean(0)
+    return (at(table, "hdbscan")[:, : layers(table)] < 0).mean(0)
 
 
 # Raters -------------------------------------------------------------------------------------------

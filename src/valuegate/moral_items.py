@@ -135,18 +135,18 @@ def stems(rows: pd.DataFrame) -> list[str]:
 
 
 def vectors(rows: pd.DataFrame) -> Float[np.ndarray, "item slot"]:
-    """Return ten numbers an item: its grade in the slot of its foundation and pole, else 0.
+    """Return ten numbers an item: its value's size in its foundation's slot of that sign, else 0.
 
-    A text that stands in several rows has all their slots in each. Slots are ordered as `SLOTS`.
+    Values too small for a pole count as well. A text that stands in several rows has all their
+    slots in each. Slots are ordered as `SLOTS`.
     Source: arXiv 2603.15615, sec. 3 (there judgement times agreement, of one worker).
     """
     places = {slot: n for n, slot in enumerate(SLOTS)}
     own = np.zeros((len(rows), len(SLOTS)))
-    for n, (foundation, pole, grade) in enumerate(
-        zip(rows["foundation"], rows["pole"], rows["grade"], strict=True)
-    ):
-        if (foundation, pole) in places:
-            own[n, places[foundation, pole]] = grade
+    for n, (foundation, value) in enumerate(zip(rows["foundation"], rows["value"], strict=True)):
+        slot = (foundation, "virtue" if value > 0 else "vice")
+        if slot in places:
+            own[n, places[slot]] = abs(value)
     texts = pd.factorize(rows["text"])[0]
     whole = np.zeros((texts.max() + 1, len(SLOTS)))
     np.maximum.at(whole, texts, own)

@@ -17,7 +17,7 @@ UNTRAINED = 1.3  # an untrained model is read up to three tenths of its depth, t
 # Forward tokens an item, counted on the embedded model; what prompts share is run once.
 TOKENS = {"words": 5.7, "actions": 12.4, "norms": 21.3, "social": 14, "stories": 22}
 FITTED, TRIED = 8, 19  # a fit item in the template, a test item
-READ = {"verdict": 28, "norm": 20, "choice": 31, "text": 17, "request": 105}
+READ = {"verdict": 28, "norm": 20, "choice": 31, "text": 17, "request": 105, "flames": 140}
 TRIPLETS, BATCH, STEP = 0.5, 48, 3 * 13  # depth; items a step at the most; tokens of each, trained
 ABOVE = 14 / 30  # of the layers, above the autoencoders'
 
@@ -48,10 +48,11 @@ def plan(run: Run) -> list[Measurement]:
         fitted = round((5 * s["words"] / 2 + len(moral_items.actions(s["every"])) / 2) * FITTED)
         tried = len(moral_repair_items.tried(s["every"]))
         asked = {k: s[k] for k in ("world", "topics", "norms", "texts", "asked")}
-        # Public requests are as many as our own; a plan reads no source.
-        readouts = moral_repair_items.readouts(**asked)["readout"]
+        readouts = list(moral_repair_items.readouts(**asked)["readout"])
+        if s["requests"] == "flames":  # as many as our own; a plan reads no source
+            readouts += ["flames"] * s["asked"]
         runs = 2 + 6 * len(str(s["strengths"]).split())
-        cost = readouts.map(READ).sum()
+        cost = sum(READ[readout] for readout in readouts)
         strengths = {"strengths": str(s["strengths"]), "count": len(readouts)}
         found += [
             Measurement(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from valuegate import data, splits
@@ -74,11 +73,7 @@ def social(each: int = 120) -> pd.DataFrame:
     Args:
         each: actions of a foundation, drawn by hash.
     """
-    parts = [
-        pd.read_csv(data.file("social_chem_101_subset", name))
-        for name in ("obligatory_sc101", "optional_sc101")
-    ]
-    rows = human_vectors(cleaned(pd.concat(parts, ignore_index=True)))
+    rows = human_vectors(cleaned(_judged()))
     rows["item"] = [f"{i}_{f}" for i, f in zip(rows["id"], rows["foundation"], strict=True)]
     rows = rows.drop_duplicates(["action", "foundation"])
     order = splits.shuffled(list(rows["item"]), "moral:social")
@@ -127,6 +122,29 @@ def stories(pairs: int = 300) -> pd.DataFrame:
     return table.assign(split=_halves(table["cluster"]))[COLUMNS]
 
 
+def coverage() -> pd.DataFrame:
+    """Return what the rows of Social-Chem-101 at hand hold, by foundation.
+
+    Columns foundation, items, `virtue`, `vice` and neither, all counts: of the published cleaning
+    and vectors. Good and okay judgements alone are at hand, which represent no society's.
+    """
+    rows = human_vectors(cleaned(_judged()))
+    counted = rows.assign(
+        items=1, virtue=rows["virtue"] > 0, vice=rows["vice"] > 0,
+        neither=(rows["virtue"] == 0) & (rows["vice"] == 0),
+    )  # fmt: skip
+    columns = ["items", *POLES, "neither"]
+    return counted.groupby("foundation", sort=False)[columns].sum().reset_index()
+
+
+def _judged() -> pd.DataFrame:
+    parts = [
+        pd.read_csv(data.file("social_chem_101_subset", name))
+        for name in ("obligatory_sc101", "optional_sc101")
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
 def _halves(clusters: pd.Series) -> pd.Series:
     """Return the split of every item, by its cluster: the fit half chooses a layer."""
     return clusters.map(splits.assign(dict.fromkeys(clusters, ""), {"fit": 1, "test": 1}, "public"))
@@ -148,9 +166,3 @@ def flames(each: int = 20) -> pd.DataFrame:
 def _lines(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8") as stream:
         return [json.loads(line) for line in stream if line.strip()]
-
-
-def unrepresented(rows: pd.DataFrame) -> float:
-    """Return the share of polar rows that are virtues: 1 where a subset holds no vice."""
-    polar = rows[rows["pole"] != "neutral"]
-    return float(np.mean(polar["pole"] == "virtue")) if len(polar) else float("nan")

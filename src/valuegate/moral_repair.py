@@ -9,6 +9,7 @@ length at every position. Source: arXiv 2603.15615, sec. 6; what the arms do is 
 from __future__ import annotations
 
 import functools
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,11 +38,12 @@ Change = Callable[[Stream, int], Stream]  # of residuals, and the place of their
 
 RIGHT = ("right", "Right", " right", " Right")
 WRONG = ("wrong", "Wrong", " wrong", " Wrong")
+ASKING = ("request", "flames")  # readouts whose prompts differ
 PLACES = 256  # positions that noise is drawn for; longer prompts take it in turn
 
 
 @torch.no_grad()
-def item_means(
+def item_streams(
     lm: LanguageModel, texts: Sequence[str], layer: int
 ) -> list[Float[torch.Tensor, "token d_model"]]:
     """Return the residuals of the user's words of each text, as a user's turn in the template."""
@@ -81,7 +83,7 @@ def fitted(lm: LanguageModel, each: int, every: int) -> Fitted:
     """
     rows = moral_repair_items.fitted(each, every)
     with shared():
-        streams = item_means(lm, moral_items.stems(rows), sae_layer(lm))
+        streams = item_streams(lm, moral_items.stems(rows), sae_layer(lm))
     residual = torch.stack([own.mean(0) for own in streams])
     pole = rows["pole"].to_numpy()
     apart = residual[pole == "virtue"].mean(0) - residual[pole == "vice"].mean(0)
@@ -95,7 +97,7 @@ class Repaired:
     Attributes:
         coders: by name of `CODERS`.
         pools: of each.
-        records: losses before and after, of those that were tuned.
+        records: `moral_tune.tune`'s, of those that were tuned.
         direction: of `Fitted`.
         kinds: how many latents are of each kind, with values as they are and shuffled.
     """
@@ -128,8 +130,8 @@ def repaired(lm: LanguageModel, coder: str, each: int, every: int, steps: int) -
     held = torch.tensor((clusters.map(sides) == "check").to_numpy())
     other = values[torch.randperm(len(values), generator=torch.Generator().manual_seed(0))]
     with torch.no_grad():
-        codes = base.encode(own.residual)
-    r, null = moral_tune.correlations(codes, values), moral_tune.correlations(codes, other)
+        codes = base.encode(own.residual)[~held]  # what stops the tuning chooses no latent
+    r, null = (moral_tune.correlations(codes, target[~held]) for target in (values, other))
     pools = {"tuned": moral_tune.choose(r), "shuffled": moral_tune.choose(null)}
     pools["random latents"] = moral_tune.at_random(r, len(pools["tuned"].chosen))
     recipe = moral_tune.Recipe(steps=steps)
@@ -222,9 +224,9 @@ def readouts(
     Columns: those of the items without texts; `arms`, the names of `pushes`; `scores`, one an arm:
     log-odds of right against wrong (nats; readouts "verdict" and "norm"), log P a token of the
     virtue less that of the vice ("choice"), log P a token of a text ("text"), log-odds a token of a
-    bank of refusals against one of compliances ("request"); `plain`, the first of them; and of
-    "text" `missed`, the squared error of each of `CODERS` over the words, and `spread`, the words'
-    squared distance from the autoencoder's bias.
+    bank of refusals against one of compliances ("request", and of a public set "flames"); `plain`,
+    the first of them; and of "text" `missed`, the squared error of each of `CODERS` over the words,
+    and `spread`, the words' squared distance from the mean word's.
 
     Args:
         lm: the model.
@@ -249,10 +251,10 @@ def readouts(
             )
     missed, spread = [np.empty(0)] * len(rows), np.full(len(rows), np.nan)
     texts = np.flatnonzero((rows["readout"] == "text") & whole)
-    streams = item_means(lm, list(rows["text"].iloc[texts]), sae_layer(lm)) if len(texts) else []
+    streams = item_streams(lm, list(rows["text"].iloc[texts]), sae_layer(lm)) if len(texts) else []
     for n, words in zip(texts, streams, strict=True):
         assert own is not None
-        centre = own.coders["pretrained"].b_dec.cpu()
+        centre = torch.cat(streams).mean(0)
         coders = [own.coders[name] for name in CODERS]
         missed[n] = np.array([float(((c.decode(c.encode(words)) - words) ** 2).sum())
                               for c in coders])  # fmt: skip
@@ -266,7 +268,7 @@ def readouts(
 
 def _batch(rows: pd.DataFrame) -> pd.Series:
     """Return which rows run together: all of a readout, but for requests, whose prompts differ."""
-    return rows["item"].where(rows["readout"] == "request", rows["readout"])
+    return rows["item"].where(rows["readout"].isin(ASKING), rows["readout"])
 
 
 def _above(
@@ -287,7 +289,7 @@ def _above(
     if readout == "choice":
         said = [text for pair in zip(rows["first"], rows["second"], strict=True) for text in pair]
         prompt = lm.chat(texts[0])
-    elif readout == "request":
+    elif readout in ASKING:
         said, prompt = [*REFUSALS, *COMPLIANCES], lm.chat(texts[0])
     else:  # the user's own words, after the template's opening
         said, prompt = texts, lm.chat("A mark").partition("A mark")[0]
@@ -317,11 +319,13 @@ def pools(
 ) -> pd.DataFrame:
     """Return how active each slot's pool of latents is on items that no arm was tuned on.
 
-    Columns: those of the items without text; a column an arm of `CODERS`: ten pools, as `SLOTS`;
+    Columns: those of the items without text; a column an arm of `CODERS`: ten pools, as `SLOTS`,
+    and `before_` it, the same pools of the autoencoder before tuning;
     `missed`, each arm's squared error of the item's mean residual, and `spread`, its squared
-    distance from the autoencoder's bias; `along`, the mean residual's cosine with the direction;
-    `latents`, how many latents are weak, mono and poly with values as they are and shuffled, and
-    `edited`, how many are tuned (the same in every row).
+    distance from the mean item's; `along`, the mean residual's cosine with the direction;
+    the same in every row: `latents`, how many latents are weak, mono and poly with values as they
+    are and shuffled; `edited`, how many are tuned; `losses`, every arm's validation losses before
+    tuning and after by term, and `steps` (JSON).
 
     Args:
         lm: the model.
@@ -332,7 +336,7 @@ def pools(
         steps: the same.
         count: of all items; of some of them `along` alone is found, without the arms.
     """
-    streams = item_means(lm, moral_items.stems(rows), sae_layer(lm))
+    streams = item_streams(lm, moral_items.stems(rows), sae_layer(lm))
     means = torch.stack([own.mean(0) for own in streams])
     direction = fitted(lm, each, every).direction
     table = rows.drop(columns="text").reset_index(drop=True)
@@ -340,14 +344,16 @@ def pools(
     if len(rows) != count:
         return table
     own = repaired(lm, coder, each, every, steps)
-    centre, missed = own.coders["pretrained"].b_dec.cpu(), []
+    missed, first = [], own.coders["pretrained"].encode(means)
     for name in CODERS:
-        codes = own.coders[name].encode(means)
-        table[name] = list(moral_loss.pooled(codes, own.pools[name].weights).numpy())
+        codes, weights = own.coders[name].encode(means), own.pools[name].weights
+        table[name] = list(moral_loss.pooled(codes, weights).numpy())
+        table[f"before_{name}"] = list(moral_loss.pooled(first, weights).numpy())
         missed.append(((own.coders[name].decode(codes) - means) ** 2).sum(1))
     counts = [own.kinds[who][kind] for who in own.kinds for kind in moral_tune.KINDS]
     return table.assign(
         missed=list(torch.stack(missed, 1).numpy()),
-        spread=((means - centre) ** 2).sum(1).numpy(),
+        spread=((means - means.mean(0)) ** 2).sum(1).numpy(),
         latents=[np.array(counts)] * len(table), edited=len(own.pools["tuned"].chosen),
+        losses=json.dumps(own.records),
     )  # fmt: skip

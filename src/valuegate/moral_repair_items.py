@@ -43,15 +43,16 @@ def readouts(
 
     Test actions judged ("verdict") and, virtue and vice of one topic, said ("choice"); planted
     norms judged ("norm"; `value` is the verdict taught); texts that are read ("text"); requests
-    that look harmful and are not ("request"). `first` and `second` are continuations.
+    that look harmful and are not ("request"); prompts that a refusal may be right for ("flames").
+    `first` and `second` are continuations.
 
     Args:
         world: whose norms.
         topics: of test actions, as many of each foundation.
         norms: of norms and guilds, drawn by hash; of test norms.
-        texts: of held-out texts.
-        asked: requests.
-        requests: "own" look-alikes, or "flames", prompts of a Chinese benchmark (public).
+        texts: of held-out texts, as many of each issue.
+        asked: requests, and prompts of Flames where these are asked.
+        requests: "own" look-alikes, or "flames", prompts of a Chinese benchmark beside (public).
     """
     if requests not in REQUESTS:
         raise unknown("requests", requests, REQUESTS)
@@ -71,7 +72,9 @@ def readouts(
             "first": said["virtue"].map(_said), "second": said["vice"].map(_said),
         }
     )  # fmt: skip
-    parts = [judged, chosen, _norms(world, norms), _texts(texts), _requests(asked, requests)]
+    parts = [judged, chosen, _norms(world, norms), _texts(texts), _requests(asked)]
+    if requests == "flames":
+        parts.append(_flames(asked))
     found = pd.concat(parts, ignore_index=True)
     found["fitted"] = found["fitted"].astype("boolean").fillna(True).astype(bool)
     for column in ("pole", "first", "second"):
@@ -102,7 +105,9 @@ def _norms(world: str, count: int) -> pd.DataFrame:
 def _texts(count: int) -> pd.DataFrame:
     rows = items_texts.texts()
     rows = rows[(rows["set"] == "left_right") & (rows["table"] == "prompts")]
-    rows = rows[rows["split"] == "test"].head(count).reset_index(drop=True)
+    rows = rows[rows["split"] == "test"]
+    each = -(-count // rows["unit"].nunique())
+    rows = rows.groupby("unit", sort=False).head(each).head(count).reset_index(drop=True)
     return pd.DataFrame(
         {
             "item": [f"text_{n}" for n in rows.index], "readout": "text", "cluster": rows["unit"],
@@ -111,18 +116,21 @@ def _texts(count: int) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def _requests(count: int, source: str) -> pd.DataFrame:
-    if source == "flames":
-        rows = moral_public.flames(-(-count // 5)).rename(columns={"dimension": "kind"})
-        rows = rows.assign(split="test")
-    else:
-        rows = items.load("requests", "prompts")
-        rows = rows[(rows["split"] == "test") & (rows["kind"] != "benign")]
-        rows = rows[rows["role"] == "comply"].groupby("kind", sort=False).head(-(-count // 8))
-    rows = rows.head(count)
+def _requests(count: int) -> pd.DataFrame:
+    rows = items.load("requests", "prompts")
+    rows = rows[(rows["split"] == "test") & (rows["kind"] != "benign")]
+    rows = rows[rows["role"] == "comply"].groupby("kind", sort=False).head(-(-count // 8))
+    return _asked(rows.head(count), "request")
+
+
+def _flames(count: int) -> pd.DataFrame:
+    return _asked(moral_public.flames(-(-count // 5)).head(count), "flames")
+
+
+def _asked(rows: pd.DataFrame, readout: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "item": "request_" + rows["item"], "readout": "request", "cluster": rows["item"],
+            "item": f"{readout}_" + rows["item"], "readout": readout, "cluster": rows["item"],
             "value": 0.0, "split": "test", "text": rows["text"],
         }
     )  # fmt: skip

@@ -7,7 +7,9 @@ Items are made in `moral_items` and `moral_public`; probes and centres in `moral
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +33,7 @@ LOADERS: dict[str, Callable[..., pd.DataFrame]] = {
 }  # fmt: skip
 BARE = ("words", "untrained")  # places without a trained model: TF-IDF, random weights
 UNTRAINED = 0.3  # depth of the untrained model's residuals; deeper ones say no more
-METHODS = ("hdbscan", "kmeans-2", "kmeans-3", "kmeans-5", "kmeans-10", "gmm-2", "gmm-5")
+METHODS = ("hdbscan", "kmeans-3", "kmeans-5", "kmeans-10", "gmm-5")
 
 
 def read(
@@ -127,35 +129,40 @@ def _found(
     features += [letters, bare[:, 1]]
     static = moral_probe.kernel(stream[:, 2, 0])
     drawn = moral_probe.kernel(bare.reshape(count, -1))
-    base = (texts + static + drawn) / 3
+    bases = [
+        np.mean(own, axis=0)
+        for n in (1, 2, 3) for own in itertools.combinations((texts, static, drawn), n)
+    ]  # fmt: skip
     value, slots = rows["value"].to_numpy(float)[:, None], moral_items.vectors(rows)
     names = rows["foundation"].to_numpy(str)
     poles = rows["pole"].to_numpy(str)
     typical = (rows["grade"] >= moral_items.TYPICAL).to_numpy()
-    kinds = ("signed", "signed_alone", "apart", "apart_alone", "own", "other", "square", "near",
-             "far")  # fmt: skip
+    beside_kinds = [field.name for field in dataclasses.fields(moral_centres.Places)][:-1]
+    kinds = ["signed", "signed_alone", "apart", "apart_alone", *beside_kinds]
     found = {kind: np.full((count, len(features)), np.nan) for kind in kinds}
+    base = moral_probe.held_out(bases, value, folds, fitted)
+    polar = (list(poles), list(names), folds, fitted)
     for n, own in enumerate(features):
         kernel = texts if n == len(features) - 2 else moral_probe.kernel(own)
-        both = (base + kernel) / 2
-        for kind, used in (("", both), ("_alone", kernel)):
-            found[f"signed{kind}"][:, n] = moral_probe.held_out(used, value, folds, fitted)[:, 0]
-            found[f"apart{kind}"][:, n] = moral_probe.separated(
-                used, list(poles), list(names), folds, fitted
-            )
+        found["signed_alone"][:, n] = moral_probe.held_out(
+            [kernel], value, folds, fitted
+        ).found[:, 0]  # fmt: skip
+        found["signed"][:, n] = moral_probe.held_out(
+            bases, value, folds, fitted, layer=kernel, picks=base.picks
+        ).found[:, 0]
+        found["apart_alone"][:, n] = moral_probe.separated([kernel], *polar)
+        found["apart"][:, n] = moral_probe.separated(bases, *polar, layer=kernel)
         beside = moral_centres.places(own, names, poles, typical, rows["cluster"].to_numpy())
-        for kind in ("own", "other", "square", "near", "far"):
+        for kind in beside_kinds:
             found[kind][:, n] = getattr(beside, kind)
-    found["signed_base"] = moral_probe.held_out(base, value, folds, fitted)
-    found["apart_base"] = moral_probe.separated(
-        base, list(poles), list(names), folds, fitted
-    )[:, None]  # fmt: skip
+    found["signed_base"] = base.found
+    found["apart_base"] = moral_probe.separated(bases, *polar)[:, None]
     if (names != "").all():
-        found |= _slots(stream[:, 1], stream[:, 2], slots, base, folds, fitted, rows)
+        found |= _slots(stream[:, 1], stream[:, 2], slots, bases, folds, fitted, rows)
     table = rows.drop(columns="text").reset_index(drop=True)
     for kind, values in found.items():
         table[kind] = list(values.astype("float16"))
-    for method, values in _clusters(stream[:, 1]).items():
+    for method, values in _clusters([*stream[:, 1].swapaxes(0, 1), letters, bare[:, 1]]).items():
         table[method.replace("-", "_")] = list(values.astype("int16"))
     return table
 
@@ -164,30 +171,31 @@ def _slots(
     mean: Float[np.ndarray, "item layer d_model"],
     every: Float[np.ndarray, "item layer d_model"],
     slots: Float[np.ndarray, "item slot"],
-    base: moral_probe.Kernel,
+    bases: Sequence[moral_probe.Kernel],
     folds: np.ndarray,
     fitted: np.ndarray,
     rows: pd.DataFrame,
 ) -> dict[str, np.ndarray]:
     """Return predictions of the ten slots from mean residuals, and places beside ten centres."""
-    found: dict[str, list[np.ndarray]] = {
-        kind: [] for kind in ("slots", "slots_alone", "slots_published", "centres")
-    }
+    kinds = ("slots", "slots_alone", "slots_published", "slots_stepped", "centres")
+    found: dict[str, list[np.ndarray]] = {kind: [] for kind in kinds}
+    told = moral_probe.held_out(bases, slots, folds, fitted)
     typical = (rows["grade"] >= moral_items.TYPICAL).to_numpy()
     for layer in slot_layers(mean.shape[1]):
         own = mean[:, layer]
         kernel = moral_probe.kernel(own)
-        found["slots"].append(moral_probe.held_out((base + kernel) / 2, slots, folds, fitted))
-        found["slots_alone"].append(moral_probe.held_out(kernel, slots, folds, fitted))
+        both = moral_probe.held_out(bases, slots, folds, fitted, layer=kernel, picks=told.picks)
+        found["slots"].append(both.found)
+        found["slots_alone"].append(moral_probe.held_out([kernel], slots, folds, fitted).found)
         found["slots_published"].append(moral_probe.published_probe(every[:, layer], slots))
+        found["slots_stepped"].append(moral_probe.published_probe(own, slots))
         beside = moral_centres.places(
             own, rows["foundation"].to_numpy(str), rows["pole"].to_numpy(str), typical,
             rows["cluster"].to_numpy(),
         )  # fmt: skip
         found["centres"].append(beside.slots)
     whole = {kind: np.concatenate(values, axis=1) for kind, values in found.items()}
-    told = moral_probe.held_out(base, slots, folds, fitted)
-    return whole | {"slots_base": told, "slots_true": slots}
+    return whole | {"slots_base": told.found, "slots_true": slots}
 
 
 def slot_layers(layers: int) -> list[int]:
@@ -195,10 +203,10 @@ def slot_layers(layers: int) -> list[int]:
     return list(range(0, layers, moral_items.SLOT_STEP))
 
 
-def _clusters(mean: Float[np.ndarray, "item layer d_model"]) -> dict[str, np.ndarray]:
+def _clusters(features: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     found: dict[str, list[np.ndarray]] = {method: [] for method in METHODS}
-    for layer in range(mean.shape[1]):
-        for method, own in moral_probe.clusters(mean[:, layer], METHODS).items():
+    for features_of in features:
+        for method, own in moral_probe.clusters(features_of, METHODS).items():
             found[method].append(own)
     return {method: np.stack(values, axis=1) for method, values in found.items()}
 
@@ -206,17 +214,17 @@ def _clusters(mean: Float[np.ndarray, "item layer d_model"]) -> dict[str, np.nda
 def values(lm: LanguageModel, rows: pd.DataFrame, *, name: str, options: str) -> pd.DataFrame:
     """Return what each item's value is told by, at every place; places are those of `places_of`.
 
-    Columns: those of the items without text; `signed`, its value predicted from the layer together
-    with words, static embeddings and an untrained model, `signed_alone` from the layer, and
-    `signed_base` from those without it; `apart`, `apart_alone` and `apart_base`, the same of its
-    pole within its foundation; `own`, `other`, `square`, `near`, `far` as in
-    `moral_centres.Places`; where foundations are tagged, ten slots at each of `slot_layers`:
-    `slots`, `slots_alone`, `slots_base`, `slots_published` (by the published probe, from means of
-    all tokens; nan but for its test rows), `slots_true`, and `centres`, products with ten centres;
-    cluster numbers by layer, a column a method of `METHODS`; `along`, the residual's cosine with
-    the difference of the poles' means at half depth. All are of clusters that were not fitted on,
-    but for `own`, `other`, `centres` and the published probe. Of some of a set's items `along`
-    alone is found: the rest is fitted on all of them.
+    Columns: those of the items without text; `signed`, its value predicted from the layer beside
+    words, static embeddings and an untrained model (each as far as it helps), `signed_alone` from
+    the layer, and `signed_base` from those without it; `apart`, `apart_alone` and `apart_base`, the
+    same of its pole within its foundation; those of `moral_centres.Places`; where foundations are
+    tagged, ten slots at each of `slot_layers`: `slots`, `slots_alone`, `slots_base`,
+    `slots_published` (by the published probe, from means of all tokens; nan but for its test rows),
+    `slots_stepped` (the same, without first tokens), `slots_true`, and `centres`, products with ten
+    centres; cluster numbers by layer and `BARE`, a column a method of `METHODS`; `along`, the
+    residual's cosine with the difference of the poles' means at half depth. All are of clusters
+    that were not fitted on, but for `own`, `other`, `centres` and the published probe. Of some of a
+    set's items `along` alone is found: the rest is fitted on all of them.
 
     Args:
         lm: the model.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -62,7 +63,8 @@ def dimensions_table(
     """Return R2 of ten slots, a line a set and model.
 
     Args:
-        found: (set, model) to kind ("slots", "slots_alone", "slots_published") to what is told.
+        found: (set, model) to kind ("slots", "slots_alone", "slots_published", "slots_stepped") to
+            what is told.
         layers: that are stored.
     """
     return pd.DataFrame(
@@ -72,6 +74,8 @@ def dimensions_table(
                 "ridge": ends(own["slots_alone"].test), "without it": ends(own["slots"].base),
                 "both": ends(own["slots"].test), "added": ends(own["slots"].more),
                 "published probe": ends(own["slots_published"].test),
+                "it, first token left out": ends(own["slots_stepped"].test),
+                "n": f"{own['slots_alone'].test.n}/{own['slots_alone'].test.clusters}",
             }
             for (name, model), own in found.items()
         ]
@@ -123,9 +127,9 @@ def gradients_table(
         rows.append(
             {
                 "items": SETS[name], "model": model, "place": place_name(table, place),
-                "centre left out": ends(own),
-                "scored against itself": ends(found[name, model, "published"][1]),
-                "left out, polar alone": ends(found[name, model, "polar"][1]),
+                "other clusters' centre": ends(own),
+                "its own centre": ends(found[name, model, "published"][1]),
+                "other clusters', polar alone": ends(found[name, model, "polar"][1]),
                 "n": f"{own.n}/{own.clusters}",
             }
         )  # fmt: skip
@@ -176,7 +180,7 @@ def quality_table(readouts: pd.DataFrame, pools: pd.DataFrame, *, draws: int) ->
     rows = []
     for n, coder in enumerate(CODERS):
         means = sum(own[n] for own in pools["missed"]) / pools["spread"].sum()
-        change = moral_arms.typicality_change(pools, coder, "pretrained", draws=draws)
+        change = moral_arms.typicality_change(pools, coder, draws=draws)
         rows.append(
             {
                 "autoencoder": coder,
@@ -185,11 +189,27 @@ def quality_table(readouts: pd.DataFrame, pools: pd.DataFrame, *, draws: int) ->
                 f"recovered (s = {strength})": ends(
                     moral_arms.recovered(readouts, f"{coder} {strength}", draws=draws)
                 ),
+                "typicality before": f"{moral_arms.typicality(pools, f'before_{coder}'):.2f}",
                 "typicality": f"{moral_arms.typicality(pools, coder):.2f}",
                 "change": ends(change) if coder != "pretrained" else "",
             }
         )
     return pd.DataFrame(rows)
+
+
+def losses_table(pools: pd.DataFrame) -> pd.DataFrame:
+    """Return every tuned autoencoder's validation losses by term, before tuning and after."""
+    records = json.loads(pools["losses"].iloc[0])
+    return pd.DataFrame(
+        [
+            {"autoencoder": coder, "steps": f"{own['steps']:.0f}"}
+            | {
+                term: f"{own[f'before_{term}']:.3g} to {own[f'after_{term}']:.3g}"
+                for term in (key.removeprefix("before_") for key in own if "before_" in key)
+            }
+            for coder, own in records.items()
+        ]
+    )
 
 
 def arms_table(readouts: pd.DataFrame, *, draws: int) -> pd.DataFrame:
@@ -202,7 +222,7 @@ def arms_table(readouts: pd.DataFrame, *, draws: int) -> pd.DataFrame:
     for arm in ARMS:
         name = f"{arm} {strength}"
         line = {"arm": arm}
-        for readout in moral_arms.READOUTS:
+        for readout in moral_arms.asked(readouts):
             line[HEADS[readout]] = ends(moral_arms.effect(readouts, readout, name, draws=draws))
         share = moral_arms.share(readouts, "verdict", name, f"tuned {strength}", draws=draws)
         rows.append(line | {"share of tuned": ends(share)})
@@ -211,7 +231,7 @@ def arms_table(readouts: pd.DataFrame, *, draws: int) -> pd.DataFrame:
 
 HEADS = {
     "verdict": "verdicts", "choice": "choice", "norm": "planted", "text": "cross-entropy",
-    "request": "refusals",
+    "request": "refusals", "flames": "refusals, Flames",
 }  # fmt: skip
 
 

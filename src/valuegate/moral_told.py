@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from valuegate import stats
-from valuegate.moral_items import POSITIONS
+from valuegate.moral_items import POSITIONS, SLOT_STEP
 
 BARE = 2  # places after the layers: words alone, an untrained model
 CHOSEN = 2  # positions that a best place may have: not the published mean
@@ -198,7 +198,7 @@ def dimensions(table: pd.DataFrame, kind: str, *, draws: int) -> Told:
 
     Args:
         table: from `moral_run.values`.
-        kind: "slots", "slots_alone" or "slots_published".
+        kind: "slots", "slots_alone", "slots_published" or "slots_stepped".
         draws: of the bootstrap over clusters.
     """
     fit, test = (_known(by_split(table, split), kind) for split in ("fit", "test"))
@@ -215,6 +215,21 @@ def dimensions(table: pd.DataFrame, kind: str, *, draws: int) -> Told:
     )  # fmt: skip
 
 
+def slots_curve(table: pd.DataFrame) -> Float[np.ndarray, " place"]:
+    """Return R2 of ten slots by layer, nan where none is stored, then without it and nan.
+
+    Args:
+        table: from `moral_run.values`, with slots.
+    """
+    rows = by_split(table, "")
+    ones, found = np.ones(len(rows)), np.full(layers(table) + BARE, np.nan)
+    predicted, truth = _slots(rows, "slots_alone")
+    own = [explained(one, truth)(ones) for one in predicted]
+    found[: layers(table) : SLOT_STEP] = own
+    found[layers(table)] = explained(*_first(rows))(ones)
+    return found
+
+
 def _first(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     predicted, truth = _slots(table, "slots_base")
     return predicted[0], truth
@@ -223,17 +238,17 @@ def _first(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def probe_gap(table: pd.DataFrame, *, draws: int) -> stats.Interval:
     """Return R2 of ten slots by ridge less that by the published probe, at one layer and rows.
 
-    At the layer where the ridge does best on fit items; on the rows that the published probe was
-    not trained on.
+    At the layer where the ridge does best on fit items, on the same means (without first tokens)
+    and the rows that the published probe was not trained on.
 
     Args:
         table: from `moral_run.values`.
         draws: of the bootstrap over clusters.
     """
     place = dimensions(table, "slots_alone", draws=1).place
-    rows = _known(table, "slots_published")
+    rows = _known(table, "slots_stepped")
     ridge, published = (
         explained(_slots(rows, kind)[0][place], at(rows, "slots_true"))
-        for kind in ("slots_alone", "slots_published")
+        for kind in ("slots_alone", "slots_stepped")
     )
     return interval(lambda w: ridge(w) - published(w), rows, draws=draws)

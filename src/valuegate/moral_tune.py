@@ -54,9 +54,7 @@ def choose(r: Float[torch.Tensor, "slot latent"]) -> Pools:
     Raises:
         ValueGateError: no latent correlates with any slot.
     """
-    size = r.abs()
-    best, second = size.topk(2, dim=0).values
-    strict = (best > STRONG) & (best > AHEAD * second)
+    size, strict = r.abs(), _strict(r)
     picked = strict.clone()
     for slot in range(len(SLOTS)):
         order = r[slot].argsort(descending=True, stable=True)
@@ -69,16 +67,25 @@ def choose(r: Float[torch.Tensor, "slot latent"]) -> Pools:
     return Pools(weights, picked.nonzero()[:, 0], size.argmax(0), strict)
 
 
+def _strict(r: Float[torch.Tensor, "slot latent"]) -> torch.Tensor:
+    """Return which latents are of one slot alone."""
+    best, second = r.abs().topk(2, dim=0).values
+    return (best > STRONG) & (best > AHEAD * second)
+
+
 def at_random(r: Float[torch.Tensor, "slot latent"], count: int, seed: int = 0) -> Pools:
-    """Return pools of as many latents, drawn without a look at values; weights are their own r."""
+    """Return pools of as many latents, drawn without a look at values.
+
+    Their weights are sizes of correlations with the values all the same, or no pool would mean
+    anything: what is left out is the choice, not the fit.
+    """
     rng = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(r.shape[1], generator=rng)[:count].sort().values
     picked = torch.zeros(r.shape[1], dtype=torch.bool)
     picked[chosen] = True
     weights = r.abs() * picked
     weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-9)
-    size = r.abs()
-    return Pools(weights, chosen, size.argmax(0), torch.zeros_like(picked))
+    return Pools(weights, chosen, r.abs().argmax(0), _strict(r) & picked)
 
 
 @dataclass(frozen=True)
