@@ -29,7 +29,7 @@ setup: .venv/ready ## make .venv with the locked packages and a Jupyter kernel (
 .venv/ready: requirements.lock pyproject.toml
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" bash tools/setup.sh
 
-paper: setup ## measure, run the notebooks, build PDF and HTML (about 35 minutes at first, then seconds)
+paper: setup ## measure, run the notebooks, build PDF and HTML (about 45 minutes at first, then seconds)
 	@$(VALUEGATE) paper $(CHOSEN) --jobs $(JOBS) --cluster "$(CLUSTER)"
 
 plan: setup ## show the work ahead in prompts, tokens and minutes
